@@ -1,0 +1,65 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: infinitt_verify
+short_description: Which promises a deployed pair breaks
+version_added: "1.0.0"
+description:
+  - From what the load balancers say after a deployment, one sentence for each promise that is broken, and one for each that this run
+    could not look at.
+options:
+  _input:
+    description: The site, from the filter P(pacs.loadbalancer.infinitt_site#filter).
+    type: dict
+    required: true
+  seen:
+    description:
+      - For each load balancer of this run, C(haproxy) and C(keepalived) (of M(pacs.loadbalancer.haproxy_info) and
+        M(pacs.loadbalancer.keepalived_info)), C(addresses) (all of the host's) and C(endpoints) of M(pacs.loadbalancer.infinitt_backend_check).
+    type: dict
+    required: true
+  asker:
+    description: The load balancer that asked the virtual IPs.
+    type: str
+    required: true
+  through:
+    description: What it got, as RV(pacs.loadbalancer.infinitt_backend_check#module:endpoints).
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Stop where a promise is broken
+  ansible.builtin.fail:
+    msg: "{{ verdict.broken }}"
+  when: verdict.broken | length > 0
+  vars:
+    verdict: "{{ __infinitt | pacs.loadbalancer.infinitt_verify(seen, 'lb2', through.endpoints) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The verdict.
+  type: dict
+  contains:
+    broken:
+      description: Promises that do not hold.
+      type: list
+      elements: str
+    unchecked:
+      description: Promises that this run could not look at.
+      type: list
+      elements: str
+"""
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import verify  # noqa: E402
+
+
+class FilterModule:
+    def filters(self):
+        return {"infinitt_verify": verify}
