@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: infinitt_verify
-short_description: Which promises a deployed pair breaks
+short_description: Which promises a deployed pair keeps and breaks
 version_added: "1.0.0"
 description:
-  - From what the load balancers say after a deployment, one sentence for each promise that is broken, and one for each that this run
+  - From what the load balancers say after a deployment, one sentence for each promise that is kept, that is broken, and that this run
     could not look at.
 options:
   _input:
@@ -19,10 +19,10 @@ options:
   seen:
     description:
       - For each load balancer of this run, C(haproxy) and C(keepalived) (of M(pacs.loadbalancer.haproxy_info) and
-        M(pacs.loadbalancer.keepalived_info)), C(addresses) (all of the host's) and C(endpoints) of M(pacs.loadbalancer.infinitt_backend_check).
+        M(pacs.loadbalancer.keepalived_info)) and C(endpoints) of M(pacs.loadbalancer.infinitt_backend_check).
     type: dict
     required: true
-  asker:
+  asked_from:
     description: The load balancer that asked the virtual IPs.
     type: str
     required: true
@@ -47,6 +47,10 @@ _value:
   description: The verdict.
   type: dict
   contains:
+    kept:
+      description: Promises that hold.
+      type: list
+      elements: str
     broken:
       description: Promises that do not hold.
       type: list

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which promises a deployed pair breaks, and which could not be checked. Data in, sentences out."""
+"""Which promises a deployed pair keeps and breaks, and which could not be checked. Data in, sentences out."""
 
 from __future__ import annotations
 
@@ -14,41 +14,59 @@ def agrees(services: Mapping[str, Mapping[str, Mapping[str, Any]]], endpoints: S
     return not list(_disagreements("", services, endpoints))
 
 
-def verify(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asker: str, through: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """``broken``: promises that do not hold. ``unchecked``: promises that this run could not look at.
+def asker(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> str:
+    """Who asks the VIPs over the wire: the first load balancer of this run that holds none, or else the first."""
+    holding = {name for vip in _vips(site, seen) for name in _having(vip, seen)}
+    return next((name for name in seen if name not in holding), next(iter(seen)))
+
+
+def verify(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asked_from: str, through: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """``kept`` and ``broken``: promises that hold and that do not. ``unchecked``: those that this run could not look at.
 
     ``site``: the model's site. ``seen``, for each load balancer of this run: ``haproxy`` and ``keepalived`` (what the two
-    info modules return), ``addresses`` (all of the host's) and ``endpoints`` (of the backend check on the nodes).
-    ``asker``: the host that asked the VIPs, ``through``: what it got (endpoints of the backend check).
+    info modules return) and ``endpoints`` (of the backend check on the nodes).
+    ``asked_from``: the host that asked the VIPs, ``through``: what it got (endpoints of the backend check).
     """
+    kept: list[str] = []
     broken: list[str] = []
     unchecked: list[str] = []
     absent = [peer["name"] for peer in site["peers"] if peer["name"] not in seen]
     answers = all(endpoint["reachable"] for endpoint in through)
-    holders = {name for name, saw in seen.items() if saw["keepalived"]["running"] and _state(saw) == "MASTER"}
-    for vip in dict.fromkeys(vip["address"] for host in seen for vip in site["hosts"][host]["vips"]):
-        having = [name for name, saw in seen.items() if vip in saw["addresses"]]
-        holders.update(having)
-        if len(having) > 1:
+    for vip in _vips(site, seen):
+        having = _having(vip, seen)
+        if len(having) == 1:
+            kept.append(f"{having[0]} holds the VIP {vip}.")
+        elif having:
             broken.append(
                 f"One holder: {' and '.join(having)} hold the VIP {vip} at once; see whether VRRP (IP protocol 112) passes between them, and whether a"
                 " firewall drops it."
             )
-        elif not having and absent and answers:
-            unchecked.append(f"One holder: the VIP {vip} is with none of {', '.join(seen)}; it answers, so {' or '.join(absent)} holds it.")
-        elif not having:
-            broken.append(f"One holder: nobody holds the VIP {vip}; see what keepalived says: journalctl -u keepalived.")
+        elif absent and answers:
+            unchecked.append(f"Not checked: one holder. The VIP {vip} is with none of {', '.join(seen)}; it answers, so {' or '.join(absent)} holds it.")
+        else:
+            broken.append(f"One holder: nobody holds the VIP {vip}; see what Keepalived says: journalctl -u keepalived.")
     if absent:
-        unchecked.append(f"One holder, and a host that stands by: {', '.join(absent)} was not asked in this run.")
+        unchecked.append(f"Not checked: whether {' and '.join(absent)} could take the VIP, or holds it too. This run was not for it.")
     for name, saw in seen.items():
         broken += _daemons(name, saw)
         broken += _disagreements(name, saw["haproxy"]["services"], saw["endpoints"])
     for end in through:
         if not end["reachable"]:
-            broken.append(f"Answers: {end['service']} on the VIP {end['address']} port {end['port']} does not answer, asked from {asker}: {end['error']['text']}.")
-    if asker in holders:
-        unchecked.append(f"Answers over the wire: {asker} holds the VIP and asked itself, for no other load balancer of this run could.")
-    return {"broken": broken, "unchecked": unchecked}
+            broken.append(f"Answers: {end['service']} on the VIP {end['address']} port {end['port']} does not answer, asked from {asked_from}: {end['error']['text']}.")
+    if answers:
+        kept.append(f"{', '.join(endpoint['service'] for endpoint in through)} answer through it, asked from {asked_from}.")
+    if any(asked_from in _having(vip, seen) for vip in _vips(site, seen)):
+        unchecked.append(f"Not checked: answers over the wire. {asked_from} holds the VIP and asked itself, since no other load balancer of this run could.")
+    return {"kept": kept, "broken": broken, "unchecked": unchecked}
+
+
+def _vips(site: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(vip["address"] for host in seen for vip in site["hosts"][host]["vips"]))
+
+
+def _having(vip: str, seen: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The hosts on whose interfaces the VIP is, whatever their Keepalived believes."""
+    return [name for name, saw in seen.items() if vip in saw["keepalived"]["addresses"]]
 
 
 def _state(saw: Mapping[str, Any]) -> str:

@@ -1,0 +1,241 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a running Keepalived says of itself.
+
+Keepalived has no socket: on a signal it writes a file into /tmp. keepalived(8), "SIGNALS": SIGRTMIN+2 gives
+keepalived.json (the instances), SIGUSR1 gives keepalived.data (the configuration in use, in text). The same in
+2.2.7 and in 2.3.3. It writes under another name in /tmp and renames, then fills: a file that is there may be short.
+
+`parse_json`, `parse_data` and `parse_addresses` are pure; `gather` asks the daemon and the kernel.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import select
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import time
+
+JSON_SIGNAL = signal.SIGRTMIN + 2
+DATA_SIGNAL = signal.SIGUSR1
+
+# Its own /tmp, which systemd's PrivateTmp hides from everybody else.
+DUMPS = "/proc/{pid}/root/tmp"
+
+# Keepalived ignores both signals until it has started, so they are sent again.
+RESEND = 0.5
+POLL = 0.01
+
+MAX_FILE = 16 * 1024 * 1024
+
+# vrrp.h; the same words as in its log.
+STATES = {0: "INIT", 1: "BACKUP", 2: "MASTER", 3: "FAULT", 97: "DELETED", 98: "STOP"}
+
+
+class NoAnswer(Exception):
+    """Keepalived does not run or does not answer; the message says in words which."""
+
+
+def parse_json(text: str) -> list[dict]:
+    """keepalived.json: the instances, without peers. Raises ValueError for a file that is not whole or not of this form.
+
+    `last_transition` is in seconds since the epoch; a reload sets it anew.
+    """
+    content = json.loads(text)
+    try:
+        # json_version 2 has an object around the list.
+        entries = content["vrrp"] if isinstance(content, dict) else content
+        return [_instance(entry["data"], entry["stats"]) for entry in entries]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("keepalived.json is of another form: %s" % error) from None
+
+
+def _instance(data: dict, stats: dict) -> dict:
+    return {
+        "name": data["iname"],
+        "state": STATES.get(data["state"], "UNKNOWN"),
+        "last_transition": data["last_transition"],
+        "interface": data.get("ifp_ifname"),
+        "virtual_router_id": data["vrid"],
+        "priority": data["effective_priority"],
+        "configured_priority": data["base_priority"],
+        # "198.51.100.10/24 dev eth0 scope global set"
+        "vips": [address.split()[0] for address in data.get("vips", []) + data.get("evips", [])],
+        "adverts_received": stats["advert_rcvd"],
+        "adverts_sent": stats["advert_sent"],
+        "became_master": stats["become_master"],
+    }
+
+
+def parse_data(text: str) -> dict:
+    """keepalived.data: `configuration`, the router_id of global_defs, and `peers`, addresses keyed by instance.
+
+    Raises ValueError for a file that is not whole.
+    """
+    # The last part; whatever is read below stands before it.
+    whole, end, _interfaces = text.partition("------< Interfaces >------")
+    if not end:
+        raise ValueError("keepalived.data ends early")
+    found = re.search(r"^ Router ID = (.*)$", whole, re.MULTILINE)
+    peers: dict[str, list[str]] = {}
+    instance, in_peers = None, False
+    for line in whole.splitlines():
+        if line.startswith(" VRRP Instance = "):
+            instance = line.partition(" = ")[2]
+            peers[instance] = []
+        elif line.startswith("   Unicast Peer"):
+            in_peers = True
+        elif in_peers and line.startswith("     ") and instance is not None:
+            peers[instance].append(line.split()[0])
+        else:
+            in_peers = False
+    return {"configuration": found.group(1) if found else None, "peers": peers}
+
+
+def parse_addresses(messages: bytes) -> dict[str, int]:
+    """Answer of RTM_GETADDR: for each address of the host when it was set, in hundredths of a second since boot.
+
+    rtnetlink(7): nlmsghdr (16 bytes), ifaddrmsg (8), then attributes: IFA_ADDRESS 1, IFA_LOCAL 2, IFA_CACHEINFO 6,
+    whose third number (`cstamp`) is the moment. Each is padded to 4 bytes.
+    """
+    found = {}
+    while len(messages) >= 16:
+        length, kind = struct.unpack_from("=IH", messages)
+        message, messages = messages[:length], messages[max((length + 3) & ~3, 16) :]
+        if kind != RTM_NEWADDR or len(message) < 24:
+            continue
+        attributes, values = message[24:], {}
+        while len(attributes) >= 4:
+            size, name = struct.unpack_from("=HH", attributes)
+            values[name] = attributes[4:size]
+            attributes = attributes[max((size + 3) & ~3, 4) :]
+        address = values.get(2) or values.get(1) or b""
+        if len(address) in (4, 16) and len(values.get(6, b"")) >= 12:
+            found[str(ipaddress.ip_address(address))] = struct.unpack_from("=I", values[6], 8)[0]
+    return found
+
+
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+NLMSG_DONE = 3
+NLM_F_REQUEST_DUMP = 0x301
+
+
+def held_since(timeout: float = 1.0) -> dict[str, float]:
+    """For each address that this host holds the moment at which it was set, in seconds since the epoch."""
+    request = struct.pack("=IHHIIBBBBI", 24, RTM_GETADDR, NLM_F_REQUEST_DUMP, 1, 0, socket.AF_UNSPEC, 0, 0, 0, 0)
+    found: dict[str, int] = {}
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.settimeout(timeout)
+        kernel.send(request)
+        while True:
+            part = kernel.recv(1 << 18)
+            found.update(parse_addresses(part))
+            if len(part) < 16 or struct.unpack_from("=IH", part)[1] == NLMSG_DONE:
+                break
+    now, uptime = time.time(), int(time.monotonic() * 100)
+    # The kernel's number has 32 bits.
+    return {address: now - ((uptime - moment) & 0xFFFFFFFF) / 100 for address, moment in found.items()}
+
+
+def daemon_pid(pid_file: str) -> int:
+    """Process id of this user's running Keepalived; raises NoAnswer where there is none.
+
+    A pid file may outlive its daemon, and the number then is a stranger's, who must get no signal.
+    """
+    try:
+        with open(pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as file:
+            status = dict(line.rstrip("\n").partition(":\t")[::2] for line in file)
+    except (OSError, ValueError):
+        status = {}
+    if status.get("Name") != "keepalived":
+        raise NoAnswer("Keepalived does not run: %s names no process of it." % pid_file)
+    if int(status["Uid"].split()[0]) != os.geteuid():
+        raise NoAnswer("Keepalived (process %d) is another user's: root is needed." % pid)
+    return pid
+
+
+def _read(path: str) -> tuple[tuple, str] | None:
+    """Identity and text of a dump; None where there is none that this user's Keepalived wrote.
+
+    Anyone may put something under that name into /tmp: a link is not followed, a pipe does not block.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            text = file.read(MAX_FILE).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+    return (status.st_dev, status.st_ino, status.st_mtime_ns), text
+
+
+def dump(pid: int, signal_number: int, name: str, parse, deadline: float):
+    """What `parse` makes of the dump `name`, written after this call began; `deadline` as of time.monotonic().
+
+    Raises NoAnswer when there is none by then.
+    """
+    path = os.path.join(DUMPS.format(pid=pid), name)
+    before = _read(path)
+    while time.monotonic() < deadline:
+        os.kill(pid, signal_number)
+        again = min(deadline, time.monotonic() + RESEND)
+        while time.monotonic() < again:
+            now = _read(path)
+            # The new file is made while the old one still exists: it has another inode.
+            if now and (not before or now[0] != before[0]):
+                try:
+                    return parse(now[1])
+                except ValueError:
+                    pass  # still being written
+            select.select([], [], [], POLL)
+    raise NoAnswer("Keepalived (process %d) did not write /tmp/%s in time: it hangs or is starting." % (pid, name))
+
+
+def version_of(pid: int) -> str | None:
+    """Version of the program that runs, which is not always that of the installed package."""
+    # The link leads to the file of the process, also when an upgrade has replaced it.
+    said = subprocess.run(
+        ["/proc/%d/exe" % pid, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    ).stdout
+    found = re.search(r"Keepalived v(\S+)", said.decode("utf-8", "replace"))
+    return found.group(1) if found else None
+
+
+def gather(pid_file: str, timeout: float) -> dict:
+    """Everything that the module keepalived_info returns; the daemon has `timeout` seconds."""
+    moments = {address: int(moment) for address, moment in held_since().items()}
+    answer = {"running": False, "msg": "", "version": None, "configuration": None, "instances": [], "addresses": moments}
+    deadline = time.monotonic() + timeout
+    try:
+        pid = daemon_pid(pid_file)
+        answer["version"] = version_of(pid)
+        data = dump(pid, DATA_SIGNAL, "keepalived.data", parse_data, deadline)
+        instances = dump(pid, JSON_SIGNAL, "keepalived.json", parse_json, deadline)
+    except NoAnswer as reason:
+        return {**answer, "msg": str(reason)}
+    except (FileNotFoundError, ProcessLookupError):
+        return {**answer, "msg": "Keepalived ended while it was asked."}
+    for instance in instances:
+        plain = [vip.partition("/")[0] for vip in instance["vips"]]
+        held = [vip for vip in plain if vip in moments]
+        transition = int(instance.pop("last_transition"))
+        # A reload sets Keepalived's own moment anew; the kernel knows since when the VIP is here.
+        since = min(moments[vip] for vip in held) if instance["state"] == "MASTER" and held else transition
+        instance.update(since=since, held=held, peers=data["peers"].get(instance["name"], []))
+    return {**answer, "running": True, "configuration": data["configuration"], "instances": instances}
