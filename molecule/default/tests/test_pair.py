@@ -1,0 +1,304 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A deployed pair: what stands on its hosts, real traffic through it, and what becomes of changes, right and wrong ones.
+
+The tests run in this order on one lab. Each leaves the pair as site.yml made it, or as its own site.yml run says.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from conftest import INVENTORY, REPOSITORY, ansible, module, play, the_holder
+
+PAIR = ("lb1", "lb2")
+AE = "INFINITT"
+CONFIGURATION = "sha256sum /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf"
+
+
+def other(holder):
+    return next(name for name in PAIR if name != holder)
+
+
+def haproxy(host, command):
+    """What HAProxy says on its socket."""
+    return host.check_output(
+        "python3 -c \"import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/admin.sock'); s.sendall(b'%s\\n');"
+        " print(''.join(iter(lambda: s.recv(65536).decode(), '')))\"",
+        command,
+    )
+
+
+def stored_on(lab):
+    """How many instances each node has."""
+    return {name: json.loads(lab[name].check_output("curl -s http://127.0.0.1:8042/statistics"))["CountInstances"] for name in ("pacs1", "pacs2")}
+
+
+@contextmanager
+def traffic(vip, seconds, **more):
+    """vip_probe on the modality meanwhile; the mapping that it gives is filled when the block ends."""
+    arguments = {"address": vip, "port": 80, "check": "http", "duration": seconds, **more}
+    command = ["ansible", "--inventory", str(INVENTORY), "modality", "-m", "pacs.loadbalancer.vip_probe", "-a", json.dumps(arguments)]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_NOCOLOR": "1"}
+    seen = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as probe:
+        yield seen
+        said = probe.communicate()[0]
+    seen.update(json.JSONDecoder().raw_decode(said[said.index("{") :])[0])
+
+
+# --- what stands on the hosts ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAIR)
+def test_both_daemons_run_and_start_at_boot(lab, name):
+    for unit in ("haproxy", "keepalived"):
+        assert lab[name].service(unit).is_running and lab[name].service(unit).is_enabled
+    assert lab[name].check_output("systemctl is-system-running") == "running"
+
+
+@pytest.mark.parametrize("name", PAIR)
+def test_configurations_are_for_root_and_their_daemon_alone(lab, name):
+    for path, group in (("/etc/haproxy/haproxy.cfg", "haproxy"), ("/etc/keepalived/keepalived.conf", "root")):
+        file = lab[name].file(path)
+        assert (file.user, file.group, file.mode) == ("root", group, 0o640)
+    assert not lab[name].run("ls /etc/haproxy/haproxy.cfg.*~ 2>/dev/null").stdout, "a backup was left behind"
+
+
+@pytest.mark.parametrize("name", PAIR)
+def test_there_is_no_stats_page(lab, name):
+    listening = lab[name].check_output("ss -Hltn")
+    assert sorted(set(re.findall(r":(\d+) +0.0.0.0", listening))) == ["104", "105", "1024", "204", "22", "80"]
+
+
+def test_exactly_one_host_holds_the_vip_and_one_answers_for_it(lab, vip, holder):
+    assert lab["modality"].run(f"arping -d -c3 {vip}").rc == 0, "two hosts answer"
+
+
+def test_status_shows_a_healthy_pair(holder, vip):
+    status = play("status")
+    assert status.code == 0 and not any(status.changed.values())
+    assert f"{holder} holds {vip} since" in status.said and "Problems" not in status.said
+
+
+def test_a_second_run_changes_nothing():
+    again = play("site")
+    assert again.code == 0, again.said
+    assert again.changed == {"lb1": 0, "lb2": 0}
+    assert "answer through it, asked from" in again.said
+
+
+# --- real traffic ------------------------------------------------------------------------------------------------------
+
+
+def test_web_has_a_cookie_and_tells_the_node_who_asked(lab, vip):
+    modality = lab["modality"]
+    mine = modality.check_output("hostname -I").split()[0]
+    answer = modality.check_output(f"curl -sD- -H 'X-Forwarded-For: 203.0.113.7' http://{vip}/")
+    node = re.search(r"X-Node: (\w+)", answer)[1]
+    assert f"<h1>{node}</h1>" in answer
+    assert re.findall(r"X-Client: (.*)\r", answer) == [mine], "the client's own X-Forwarded-For came through"
+    cookie = re.search(r"Set-Cookie: (PACSNODE=\w+);", answer, re.IGNORECASE)[1]
+    assert node not in cookie
+    other_cookie = next(name for name in re.findall(r"server pacs\d .* cookie (\w+)", lab["lb1"].check_output("cat /etc/haproxy/haproxy.cfg")) if name not in cookie)
+    led = modality.check_output(f"curl -sD- -H 'Cookie: PACSNODE={other_cookie}' http://{vip}/")
+    assert f"X-Node: {node}" not in led, "the cookie does not lead to its node"
+    assert {re.search(r"X-Node: (\w+)", modality.check_output(f"curl -sI http://{vip}/"))[1] for _ in range(5)} == {node}, "no fallback to the source"
+
+
+def test_dicom_stores_finds_and_gets_on_104(lab, vip):
+    modality = lab["modality"]
+    before = stored_on(lab)
+    modality.check_output(f"storescu -aec {AE} {vip} 104 /srv/dicom/CT_small.dcm /srv/dicom/MR_small.dcm")
+    after = stored_on(lab)
+    assert sorted(after[name] - before[name] for name in after) == [0, 2]
+    found = modality.run(f"findscu -S -aec {AE} -k 0008,0052=STUDY -k 0010,0010= -k 0020,000D= {vip} 104")
+    assert found.rc == 0 and "CompressedSamples^CT1" in found.stdout + found.stderr
+
+
+def test_query_finds_and_moves_on_105(lab, vip):
+    modality = lab["modality"]
+    modality.check_output(f"storescu -aec {AE} -aet MODALITY {vip} 105 /srv/dicom/CT_small.dcm")
+    found = modality.run(f"findscu -S -aet MODALITY -aec {AE} -k 0008,0052=STUDY -k 0010,0020= -k 0020,000D= {vip} 105")
+    study = re.search(r"\(0020,000d\) UI \[([\d.]+)", found.stdout + found.stderr)[1]
+    modality.run("find /srv/received -type f -delete")
+    modality.check_output(f"movescu -S -aet MODALITY -aem MODALITY -aec {AE} -k 0008,0052=STUDY -k 0020,000D={study} {vip} 105")
+    assert modality.check_output("find /srv/received -type f | wc -l") == "1"
+
+
+def test_worklist_on_204(lab, vip):
+    worklist = lab["modality"].run(f"findscu -W -aet MODALITY -aec {AE} -k 0010,0010= -k 0040,0100[0].0008,0060= {vip} 204")
+    assert sorted(re.findall(r"PN \[(Lab\^\w+)", worklist.stdout + worklist.stderr)) == ["Lab^Anna", "Lab^Bert", "Lab^Cora"]
+
+
+def test_one_node_for_a_client_on_104_105_and_204_and_both_hosts_know_it(lab, vip, holder):
+    def served():
+        rows = [row.split(",") for row in haproxy(lab[holder], "show stat").splitlines() if row.startswith(("dicom,pacs", "query,pacs", "mwl,pacs"))]
+        return {(row[0], row[1]): int(row[7]) for row in rows}
+
+    before = served()
+    for port in (104, 105, 204):
+        lab["modality"].check_output(f"echoscu -aet MODALITY -aec {AE} {vip} {port}")
+    grown = {key for key, count in served().items() if count > before[key]}
+    assert len({node for service, node in grown}) == 1 and {service for service, node in grown} == {"dicom", "query", "mwl"}
+    client = lab["modality"].check_output("hostname -I").split()[0]
+    entries = [re.search(rf"key=::ffff:{client} .*server_key=(\w+)", haproxy(lab[name], "show table affinity_dicom")) for name in PAIR]
+    assert [entry and entry[1] for entry in entries] == [grown.pop()[1]] * 2
+
+
+def test_the_backend_check_speaks_to_orthanc_and_dcmtk(lab):
+    nodes = [{"name": name, "address": lab[name].check_output("hostname -I").split()[0]} for name in ("pacs1", "pacs2")]
+    services = [{"name": f"{check}{port}", "port": port, "check": check} for port in (104, 105, 204) for check in ("associate", "echo")]
+    answered = module("lb1", "pacs.loadbalancer.infinitt_backend_check", nodes=nodes, services=services)
+    assert (answered.get("reachable"), answered.get("silent")) == (12, 0), answered["msg"]
+    assert set(answered["endpoints"][1 * 2]["latency_ms"]) >= {"connect", "associate", "echo"}
+    refused = module("lb1", "pacs.loadbalancer.infinitt_backend_check", nodes=nodes[:1], services=[{"name": "dicom", "port": 104, "check": "echo", "called_ae": "NOBODY"}])
+    assert refused["endpoints"][0]["error"]["kind"] == "rejected" and "called AE title not recognized" in refused["msg"].replace("-", " ")
+
+
+# --- dry runs ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_of_a_deployed_pair_shows_a_change_and_makes_none(lab):
+    before = [lab[name].check_output(CONFIGURATION) for name in PAIR]
+    same = play("site", "--check", "--diff")
+    assert same.code == 0 and same.changed == {"lb1": 0, "lb2": 0}, same.said
+    changed = play("site", "--check", "--diff", infinitt_failover="fast")
+    assert changed.code == 0 and changed.changed == {"lb1": 1, "lb2": 1}, changed.said
+    assert "- advert_int 0.25" in changed.said and "+ advert_int 0.1" in changed.said
+    assert [lab[name].check_output(CONFIGURATION) for name in PAIR] == before
+
+
+# --- changes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_vip_with_the_same_port_costs_nothing(lab, vip, holder):
+    second = str(ipaddress.ip_address(vip) - 1)
+    services = {"dicom": {"check": "echo"}, "query": {"check": "associate"}, "mwl": {"check": "echo"}, "ris": {"vip": second, "port": 104, "node_port": 204}}
+    with traffic(vip, 45) as seen:
+        deployed = play("site", infinitt_services=services)
+    assert deployed.code == 0, deployed.said
+    assert seen["failures"] == 0, seen["outages"]
+    assert the_holder(lab, vip) == holder, "the VIP moved"
+    assert the_holder(lab, second) == holder
+    worklist = lab["modality"].run(f"findscu -W -aec {AE} -k 0010,0010= {second} 104")
+    assert "Lab^Anna" in worklist.stdout + worklist.stderr
+    lab["modality"].check_output(f"storescu -aec {AE} {vip} 104 /srv/dicom/CT_small.dcm")
+    assert play("site", infinitt_services=services).changed == {"lb1": 0, "lb2": 0}
+
+
+def test_the_dicom_checks_leave_no_complaint_in_the_nodes_logs(lab):
+    for node in ("pacs1", "pacs2"):
+        said = lab[node].check_output("journalctl --unit wlmscpfs --unit dcmqrscp --output cat --since -20s")
+        assert not re.search(r"fail|abort|error|reject|illegal", said, re.IGNORECASE), said
+
+
+def test_a_reload_that_fails_puts_the_former_file_back(lab, vip, holder):
+    victim = lab[other(holder)]
+    assert play("site").code == 0
+    before = victim.check_output("sha256sum /etc/haproxy/haproxy.cfg")
+    victim.check_output("systemd-run --unit squatter python3 -m http.server 2575")
+    hl7 = {"hl7": {"port": 2575}}
+    told = play("site", infinitt_services=hl7, infinitt_preflight="none")
+    assert told.code != 0 and re.search(rf"Port 2575 of {other(holder)}, which hl7 needs on [\d.]+, is taken by python3", told.said), told.said
+    with traffic(vip, 30) as seen:
+        refused = play("site", "--skip-tags", "preflight", infinitt_services=hl7)
+    assert refused.code != 0
+    assert f"HAProxy on {other(holder)} refused the new configuration" in refused.said and "Address already in use" in refused.said, refused.said
+    assert victim.check_output("sha256sum /etc/haproxy/haproxy.cfg") == before
+    assert refused.changed[holder] == 0, "the master was touched although the standby was not well"
+    assert seen["failures"] == 0 and the_holder(lab, vip) == holder
+    victim.check_output("systemctl stop squatter")
+    assert play("status").code == 0
+
+
+@pytest.mark.parametrize(
+    "variable, value, program",
+    [
+        ("haproxy_hard_stop_after", "for ever", "unexpected character"),
+        ("keepalived_checks", [{"name": "gone", "command": "/nowhere", "interval": 1, "timeout": 1, "fall": 1, "rise": 1, "weight": 0}], "/nowhere"),
+    ],
+)
+def test_what_the_real_program_refuses_replaces_nothing(lab, variable, value, program):
+    before = [lab[name].check_output(CONFIGURATION) for name in PAIR]
+    refused = play("site", "--skip-tags", "preflight", **{variable: value})
+    assert refused.code != 0 and "failed to validate" in refused.said and program in refused.said, refused.said
+    assert [lab[name].check_output(CONFIGURATION) for name in PAIR] == before
+
+
+def test_a_changed_unit_is_restarted_without_the_vip(lab, vip, holder):
+    for name in PAIR:
+        lab[name].check_output("sh -c 'for unit in haproxy keepalived; do echo \"# drift\" >> /etc/systemd/system/$unit.service.d/*.conf; done'")
+    with traffic(vip, 60) as seen:
+        deployed = play("site")
+    assert deployed.code == 0, deployed.said
+    assert the_holder(lab, vip) == other(holder), "the VIP was not moved before the restart"
+    assert seen["longest_silence_ms"] < 1000
+    for name in PAIR:
+        assert module(name, "pacs.loadbalancer.haproxy_info")["outdated"] == []
+        assert module(name, "pacs.loadbalancer.keepalived_info")["outdated"] == []
+    assert play("status").code == 0
+
+
+# --- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_is_told_at_once_with_any_tags_and_changes_nothing(lab):
+    before = [lab[name].check_output(CONFIGURATION) for name in PAIR]
+    for tags in ("haproxy", "keepalived", "verify", "preflight"):
+        wrong = play("site", "--tags", tags, infinitt_vip="", infinitt_nodes="arch-a", infinitt_router_id="300", infinitt_services={"web": {"prot": 1}})
+        assert wrong.code != 0 and wrong.changed == {"lb1": 0, "lb2": 0}
+        for sentence in (
+            "infinitt_vip is not set; give the virtual IP",
+            "infinitt_nodes is 'arch-a', which is not a list",
+            "infinitt_router_id is 300, which is out of range; give a whole number from 1 to 255",
+            "infinitt_services.web.prot is not a known key; did you mean port",
+        ):
+            assert sentence in wrong.said, wrong.said
+    assert [lab[name].check_output(CONFIGURATION) for name in PAIR] == before
+
+
+@pytest.mark.parametrize("written, sentence", [("all: {hosts: {lb1: {}}}", "The inventory has no group loadbalancers"), ("loadbalancers: {}", "The group loadbalancers of the inventory is empty")])
+def test_an_inventory_without_load_balancers_is_no_success(tmp_path, written, sentence):
+    (tmp_path / "hosts.yml").write_text(written)
+    for playbook in ("site", "preflight", "status"):
+        told = play(playbook, inventory=tmp_path / "hosts.yml")
+        assert told.code != 0 and sentence in told.said, told.said
+
+
+def test_a_vip_that_a_stranger_holds_is_refused(lab, vip):
+    stranger = str(ipaddress.ip_address(vip) + 5)
+    lab["modality"].check_output(f"ip address add {stranger}/32 dev eth0")
+    told = play("preflight", infinitt_vip=stranger)
+    lab["modality"].check_output(f"ip address delete {stranger}/32 dev eth0")
+    mac = lab["modality"].file("/sys/class/net/eth0/address").content_string.strip()
+    assert told.code != 0 and f"The VIP {stranger} is held by a stranger: {mac} answers for it" in told.said, told.said
+
+
+def test_a_node_that_does_not_answer_stops_the_preflight_unless_told_otherwise(lab):
+    lab["pacs2"].check_output("systemctl stop wlmscpfs")
+    told = {require: play("preflight", infinitt_preflight=require) for require in ("all", "any", "none")}
+    lab["pacs2"].check_output("systemctl start wlmscpfs")
+    assert [told[require].code == 0 for require in ("all", "any", "none")] == [False, True, True]
+    assert "mwl on pacs2" in told["all"].said and "refused the connection" in told["all"].said
+
+
+def test_status_says_what_is_wrong(lab, holder):
+    lab[other(holder)].check_output("systemctl stop haproxy")
+    told = play("status")
+    lab[other(holder)].check_output("systemctl start haproxy")
+    assert told.code != 0 and f"HAProxy does not run on {other(holder)}" in told.said, told.said
+
+
+def test_from_elsewhere_by_the_collections_name():
+    done = ansible("ansible-playbook", "--inventory", str(INVENTORY), "pacs.loadbalancer.preflight")
+    assert done.returncode == 0, done.stdout
