@@ -1,0 +1,111 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The HTTP check: a HEAD request and the head of its answer, without a socket (RFC 9112)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .failure import Failure
+
+CHECK_PATH = "/"
+CHECK_STATUS = "200-399"
+
+#: Bytes of status line and headers that are taken from a peer.
+MAX_HEAD = 16384
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\Z)")
+
+
+class HttpError(Failure):
+    """The peer did not answer as an HTTP server should."""
+
+
+def parse_statuses(value: str) -> tuple[range, ...]:
+    """HAProxy's list of accepted statuses ("200", "200-399", "200,302,401") as ranges.
+
+    ValueError says what is wrong (HAProxy's manual, http-check expect status).
+    """
+    ranges = []
+    for part in value.split(","):
+        match = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise ValueError(
+                f"check_status is {value!r}: it is a list of statuses and ranges without spaces,"
+                " such as 200 or 200-399 or 200,302,401"
+            )
+        ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(ranges)
+
+
+def check_path(value: str) -> str:
+    """Return value, a path that fits into a request line; ValueError otherwise."""
+    if re.fullmatch(r"/[!-~]*", value) is None:
+        raise ValueError(
+            f"check_path is {value!r}: it begins with / and has printable ASCII characters"
+            " without spaces"
+        )
+    return value
+
+
+def check_host(value: str) -> str:
+    """Return value, a host that fits into the Host header; ValueError otherwise."""
+    if re.fullmatch(r"[A-Za-z0-9._~:%\[\]-]+", value) is None:
+        raise ValueError(
+            f"check_host is {value!r}: it is a name or an address, with a port if need be"
+        )
+    return value
+
+
+def head_request(path: str, host: str) -> bytes:
+    return (
+        f"HEAD {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pacs.loadbalancer\r\n"
+        "Connection: close\r\n\r\n"
+    ).encode("ascii")
+
+
+@dataclass(frozen=True)
+class Head:
+    """Status and headers (names in lower case; of repeated ones the first)."""
+
+    status: int
+    headers: dict[str, str]
+
+
+class HeadDecoder:
+    """Bytes in, one Head out; holds at most MAX_HEAD bytes and what was fed last."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """Number of bytes held that are no whole head yet."""
+        return len(self._buffer)
+
+    def receive(self, data: bytes) -> Head | None:
+        """The head once it is whole, None before; HttpError of kind garbage."""
+        self._buffer += data
+        start = bytes(self._buffer[:5])
+        if start != b"HTTP/"[: len(start)]:
+            raise HttpError(
+                "garbage", f"answered in another protocol than HTTP (it begins with {start.hex()})"
+            )
+        end = re.search(rb"\r?\n\r?\n", self._buffer[:MAX_HEAD])
+        if end is None:
+            if len(self._buffer) >= MAX_HEAD:
+                raise HttpError("garbage", f"answered with more than {MAX_HEAD} bytes of headers")
+            return None
+        first, *lines = re.split(rb"\r?\n", bytes(self._buffer[: end.start()]))
+        match = _STATUS_LINE.match(first)
+        if match is None:
+            raise HttpError("garbage", "answered with a malformed HTTP status line")
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, colon, value = line.decode("latin-1").partition(":")
+            if colon:
+                headers.setdefault(name.strip().lower(), value.strip())
+        return Head(int(match[1]), headers)
