@@ -1,0 +1,258 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vip_probe
+short_description: Measure outages of a virtual IP address
+version_added: "1.0.0"
+author:
+  - The pacs.loadbalancer authors (@pacs-loadbalancer)
+description:
+  - Asks an address every few milliseconds for a given time, and returns what a client would have seen.
+  - The loop is open. A request is sent every O(interval) whatever becomes of the requests before,
+    and each has its own O(timeout), so that a server that hangs does not slow the measurement down.
+  - A I(silence) lasts from one answer to the next. The begin and the end of the probe count as answers.
+    An I(outage) is a silence in which at least one request failed.
+  - Run it on a client's host, not on a load balancer.
+options:
+  address:
+    description: The virtual IP address, IPv4 or IPv6, or a name, which is looked up once.
+    type: str
+    required: true
+  port:
+    description: Port of the service.
+    type: int
+    required: true
+  check:
+    description:
+      - V(http) sends C(HEAD) and looks at the status, V(tcp) connects, V(echo) opens an association, sends a C-ECHO
+        and releases it; each time over a new connection.
+      - V(association) opens one association, sends a C-ECHO on it every O(interval), or when the one before is answered
+        if that is later, and releases it at the end. The probe begins when the association is open, and ends
+        where it breaks, by a reset, an abort or a C-ECHO that is not answered in O(timeout). Until the next C-ECHO is due,
+        a break is not noticed.
+    type: str
+    choices: [http, tcp, echo, association]
+    default: http
+  interval:
+    description: Milliseconds from one request to the next.
+    type: int
+    default: 10
+  duration:
+    description: Seconds for which requests are sent.
+    type: float
+    required: true
+  timeout:
+    description: Seconds that each request has to be answered.
+    type: float
+    default: 1
+  check_path:
+    description: Path for V(http).
+    type: str
+    default: /
+  check_host:
+    description: The C(Host) header for V(http). Without it, O(address).
+    type: str
+  check_status:
+    description: Statuses that V(http) accepts, in HAProxy's syntax, such as V(200) or V(200-399,401).
+    type: str
+    default: 200-399
+  called_ae:
+    description: AE title that V(echo) and V(association) call.
+    type: str
+    default: INFINITT
+  calling_ae:
+    description: AE title under which they ask.
+    type: str
+    default: PACSLB
+  node_header:
+    description: Header of an HTTP answer that names the node which answered.
+    type: str
+    default: X-Node
+attributes:
+  check_mode:
+    description: The module changes nothing and runs in check mode as otherwise.
+    support: full
+notes:
+  - Needs nothing on the host but Python 3.8 or later.
+  - Where it runs for longer than a connection of Ansible lasts, use C(async).
+seealso:
+  - module: pacs.loadbalancer.infinitt_backend_check
+"""
+
+EXAMPLES = r"""
+- name: Start to watch the web service for a minute
+  pacs.loadbalancer.vip_probe:
+    address: 198.51.100.10
+    port: 80
+    duration: 60
+  async: 90
+  poll: 0
+  register: probe
+
+- name: Hold an association through a planned switchover, which may take 5 seconds
+  pacs.loadbalancer.vip_probe:
+    address: 198.51.100.10
+    port: 104
+    check: association
+    called_ae: INFINITT
+    duration: 30
+    timeout: 5
+"""
+
+RETURN = r"""
+requests:
+  description: How many requests were sent.
+  type: int
+  returned: success
+  sample: 6000
+succeeded:
+  description: How many of them were answered as they should.
+  type: int
+  returned: success
+  sample: 5939
+failures:
+  description: How many were not.
+  type: int
+  returned: success
+  sample: 61
+latency_ms:
+  description: Milliseconds from request to answer, of those that succeeded. V(null) where none did.
+  type: dict
+  returned: success
+  sample: {p50: 0.8, p95: 1.4, p99: 2.9, max: 11.0}
+outages:
+  description: Silences in which at least one request failed.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    start:
+      description: Last answer before, in seconds since the probe began.
+      type: float
+      sample: 20.0312
+    end:
+      description: First answer after, in seconds since the probe began.
+      type: float
+      sample: 20.6411
+    start_epoch:
+      description: The start as seconds since the epoch.
+      type: float
+      sample: 1767225620.031
+    length_ms:
+      description: Length in milliseconds.
+      type: float
+      sample: 609.9
+    failed:
+      description: How many requests failed.
+      type: int
+      sample: 61
+    kind:
+      description: Kind of the first failure, as in RV(errors).
+      type: str
+      sample: refused
+    cause:
+      description: The first failure in words.
+      type: str
+      sample: refused the connection
+longest_silence_ms:
+  description:
+    - Milliseconds of the longest silence, whether something failed in it or not.
+    - Time in which the probe itself did not run is taken off a silence in which nothing failed, and never off an outage.
+  type: float
+  returned: success
+  sample: 609.9
+nodes:
+  description: How many answers each node gave, by the name in O(node_header).
+  type: dict
+  returned: success
+  sample: {pacs1: 3000, pacs2: 2939}
+errors:
+  description:
+    - How many requests failed by kind. The kinds are those of M(pacs.loadbalancer.infinitt_backend_check).
+  type: dict
+  returned: success
+  sample: {refused: 61}
+probe_lag_ms:
+  description: Milliseconds by which a request was sent too late at most, because the host was busy. Nothing shorter can be told apart.
+  type: float
+  returned: success
+  sample: 1.2
+began:
+  description: When the probe began, in seconds since the epoch.
+  type: float
+  returned: success
+  sample: 1767225600.0
+ended:
+  description: When it ended, in seconds since the epoch.
+  type: float
+  returned: success
+  sample: 1767225660.0
+broken:
+  description: Whether the association broke, or could not be opened.
+  type: bool
+  returned: with O(check=association)
+cause:
+  description: Why it broke.
+  type: str
+  returned: with O(check=association)
+  sample: reset the connection without C-ECHO-RSP
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import CALLED_AE, CALLING_AE
+from ansible_collections.pacs.loadbalancer.plugins.module_utils.endpoint import Check
+from ansible_collections.pacs.loadbalancer.plugins.module_utils.failure import Failure
+from ansible_collections.pacs.loadbalancer.plugins.module_utils.http_head import CHECK_PATH, CHECK_STATUS
+from ansible_collections.pacs.loadbalancer.plugins.module_utils.probe import Plan, run
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            address=dict(type="str", required=True),
+            port=dict(type="int", required=True),
+            check=dict(type="str", choices=["http", "tcp", "echo", "association"], default="http"),
+            interval=dict(type="int", default=10),
+            duration=dict(type="float", required=True),
+            timeout=dict(type="float", default=1),
+            check_path=dict(type="str", default=CHECK_PATH),
+            check_host=dict(type="str"),
+            check_status=dict(type="str", default=CHECK_STATUS),
+            called_ae=dict(type="str", default=CALLED_AE),
+            calling_ae=dict(type="str", default=CALLING_AE),
+            node_header=dict(type="str", default="X-Node"),
+        ),
+        supports_check_mode=True,
+    )
+    p = module.params
+    hold = p["check"] == "association"
+    try:
+        check = Check(
+            "echo" if hold else p["check"],
+            p["check_path"],
+            p["check_host"] or "",
+            p["check_status"],
+            p["called_ae"],
+            p["calling_ae"],
+        )
+        interval = p["interval"] / 1000
+        result = run(
+            Plan(p["address"], p["port"], check, hold, interval, p["duration"], p["timeout"], p["node_header"])
+        )
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    except Failure as failure:
+        module.fail_json(msg=f"{p['address']} {failure.text}")
+    if "local" in result["errors"]:
+        module.fail_json(msg="this host itself ran out of ports or memory: nothing was measured", **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
