@@ -97,7 +97,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model  # 
 
 def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peers_port):
     if model.netaddr is None:
-        raise AnsibleFilterError("The Python package netaddr is missing where Ansible runs; install it there, for example with: pip install netaddr")
+        raise AnsibleFilterError(
+            "The Python package netaddr is missing where Ansible runs; install it there, for example with: pip install netaddr"
+        )
     seen = {}
     for name in names:
         host = hosts[name]

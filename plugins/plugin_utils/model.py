@@ -122,11 +122,18 @@ class Site:
         return {
             **asdict(self),
             "node_checks": [
-                {**_question(service), "port": service.nodes[0].port, "nodes": [{"name": node.name, "address": node.address} for node in service.nodes]}
+                {
+                    **_question(service),
+                    "port": service.nodes[0].port,
+                    "nodes": [{"name": node.name, "address": node.address} for node in service.nodes],
+                }
                 for service in self.services
                 if service.nodes
             ],
-            "vip_checks": [{**_question(service), "port": service.port, "nodes": [{"name": "VIP", "address": service.address}]} for service in self.services],
+            "vip_checks": [
+                {**_question(service), "port": service.port, "nodes": [{"name": "VIP", "address": service.address}]}
+                for service in self.services
+            ],
         }
 
     def note(self, where: str, wrong: str, right: str) -> None:
@@ -370,7 +377,9 @@ def _service_nodes(site: Site, where: str, written: Any, nodes: list[dict[str, A
     known = {node["name"]: node for node in nodes if "name" in node}
     for name in written:
         if name not in known:
-            site.note(where, f"names {show(name)}, which is not in infinitt_nodes", nearest(name, list(known)) if known else "give its nodes")
+            site.note(
+                where, f"names {show(name)}, which is not in infinitt_nodes", nearest(name, list(known)) if known else "give its nodes"
+            )
     return [known[name] for name in dict.fromkeys(written) if name in known]
 
 
@@ -409,7 +418,9 @@ def _services(
         if name not in known and "port" not in own:
             port_written = isinstance(written[name], Mapping) and is_set(written[name].get("port"))
             if not port_written:
-                site.note(where, "is not a known service and has no port", f"{nearest(name, list(known))}? A new service must give its port")
+                site.note(
+                    where, "is not a known service and has no port", f"{nearest(name, list(known))}? A new service must give its port"
+                )
             continue
         base = {**known.get(name, {}), **own}
         # The table of known services and defaults is ours and right; only its durations have to be read like the user's.
@@ -508,7 +519,9 @@ def _contains(ip: str, prefix: int, other: str) -> bool:
     return netaddr.IPAddress(other) in netaddr.IPNetwork(f"{ip}/{prefix}")
 
 
-def _interface_of(site: Site, host: str, where: str, vip: str, nets: list[tuple[str, str, int]], given: str | None) -> tuple[str, int] | None:
+def _interface_of(
+    site: Site, host: str, where: str, vip: str, nets: list[tuple[str, str, int]], given: str | None
+) -> tuple[str, int] | None:
     """The interface whose network has the VIP, and that network's prefix."""
     fitting = {(name, prefix) for name, ip, prefix in nets if _contains(ip, prefix, vip) and given in (None, name)}
     if len({name for name, prefix in fitting}) == 1:
@@ -587,7 +600,9 @@ def build(
     wanted = {key: variables.get(key) for key in SITE_KEYS if is_set(variables.get(key))}
     given = {key: site.parse(key, SITE_KEYS[key], value) for key, value in wanted.items()}
     if given.get("infinitt_stats_port") and not is_set(variables.get("infinitt_stats_password")):
-        site.note("infinitt_stats_password", "is not set although infinitt_stats_port is", "give the stats page a password, best from a vault")
+        site.note(
+            "infinitt_stats_password", "is not set although infinitt_stats_port is", "give the stats page a password, best from a vault"
+        )
 
     vip = None
     if not is_set(variables.get("infinitt_vip")):
@@ -635,7 +650,9 @@ def _known_variables(site: Site, variables: Mapping[str, Any], hosts: Mapping[st
                 site.note(f"{key} of {name}", f"is {where} and differs from that of {first}", "give the group one value")
 
 
-def _hosts(site: Site, hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str, tuple[str, int | None]], peers_port: int, stats_port: int | None) -> None:
+def _hosts(
+    site: Site, hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str, tuple[str, int | None]], peers_port: int, stats_port: int | None
+) -> None:
     """Interfaces, addresses, priorities and peers of every load balancer that was asked."""
     written = {name: _read_host(site, name, host) for name, host in hosts.items()}
     first_vip = next(iter(vips), None)
@@ -652,10 +669,18 @@ def _hosts(site: Site, hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str
                 prefixes[ip] = prefix if prefix is not None else found[1]
                 placed[name].append(Vip(ip, prefixes[ip], found[0]))
                 if prefixes[ip] != found[1] and _edge(ip, found[1]):
-                    site.note(where, f"is {ip}, the {_edge(ip, found[1])} address of the network of {found[0]} on {name}", "give an address that a host may have")
+                    site.note(
+                        where,
+                        f"is {ip}, the {_edge(ip, found[1])} address of the network of {found[0]} on {name}",
+                        "give an address that a host may have",
+                    )
     for ip, (where, prefix) in vips.items():
         if prefixes[ip] is not None and _edge(ip, prefixes[ip]):
-            site.note(where, f"is {ip}/{prefixes[ip]}, the {_edge(ip, prefixes[ip])} address of its network", "give an address that a host may have")
+            site.note(
+                where,
+                f"is {ip}/{prefixes[ip]}, the {_edge(ip, prefixes[ip])} address of its network",
+                "give an address that a host may have",
+            )
 
     own = {}
     for name in hosts:
@@ -717,7 +742,9 @@ def _read_host(site: Site, name: str, host: Mapping[str, Any]) -> dict[str, Any]
     return read
 
 
-def _network_prefix(placed: Mapping[str, list[Vip]], hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str, tuple[str, int | None]], vip: str | None) -> int | None:
+def _network_prefix(
+    placed: Mapping[str, list[Vip]], hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str, tuple[str, int | None]], vip: str | None
+) -> int | None:
     """The prefix of the network in which the first VIP stands: as the hosts' interfaces have it, else as written."""
     for name, its in placed.items():
         for net, ip, prefix in networks(hosts[name]["facts"], without=list(vips)):
@@ -737,4 +764,8 @@ def _no_address_twice(site: Site, vips: Mapping[str, tuple[str, int | None]], no
             site.note(where, f"is {ip}, the address of the node {by_address[ip]}", "give an address that no host has")
     for host in site.hosts.values():
         if host.address in by_address:
-            site.note(f"infinitt_address of {host.name}", f"is {host.address}, the address of the node {by_address[host.address]}", "a node is no load balancer")
+            site.note(
+                f"infinitt_address of {host.name}",
+                f"is {host.address}, the address of the node {by_address[host.address]}",
+                "a node is no load balancer",
+            )

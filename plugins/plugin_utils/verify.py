@@ -20,7 +20,9 @@ def asker(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> str
     return next((name for name in seen if name not in holding), next(iter(seen)))
 
 
-def verify(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asked_from: str, through: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def verify(
+    site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asked_from: str, through: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]]:
     """``kept`` and ``broken``: promises that hold and that do not. ``unchecked``: those that this run could not look at.
 
     ``site``: the model's site. ``seen``, for each load balancer of this run: ``haproxy`` and ``keepalived`` (what the two
@@ -42,7 +44,9 @@ def verify(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asked
                 " firewall drops it."
             )
         elif absent and answers:
-            unchecked.append(f"Not checked: one holder. The VIP {vip} is with none of {', '.join(seen)}; it answers, so {' or '.join(absent)} holds it.")
+            unchecked.append(
+                f"Not checked: one holder. The VIP {vip} is with none of {', '.join(seen)}; it answers, so {' or '.join(absent)} holds it."
+            )
         else:
             broken.append(f"One holder: nobody holds the VIP {vip}; see what Keepalived says: journalctl -u keepalived.")
     if absent:
@@ -52,11 +56,15 @@ def verify(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asked
         broken += _disagreements(name, saw["haproxy"]["services"], saw["endpoints"])
     for end in through:
         if not end["reachable"]:
-            broken.append(f"Answers: {end['service']} on the VIP {end['address']} port {end['port']} does not answer, asked from {asked_from}: {end['error']['text']}.")
+            broken.append(
+                f"Answers: {end['service']} on the VIP {end['address']} port {end['port']} does not answer, asked from {asked_from}: {end['error']['text']}."
+            )
     if answers:
         kept.append(f"{', '.join(endpoint['service'] for endpoint in through)} answer through it, asked from {asked_from}.")
     if any(asked_from in _having(vip, seen) for vip in _vips(site, seen)):
-        unchecked.append(f"Not checked: answers over the wire. {asked_from} holds the VIP and asked itself, since no other load balancer of this run could.")
+        unchecked.append(
+            f"Not checked: answers over the wire. {asked_from} holds the VIP and asked itself, since no other load balancer of this run could."
+        )
     return {"kept": kept, "broken": broken, "unchecked": unchecked}
 
 
@@ -82,11 +90,16 @@ def _daemons(name: str, saw: Mapping[str, Any]) -> Iterator[str]:
         yield f"Keepalived: {name} cannot take the VIP, its state is {_state(saw)}; see what it says: journalctl -u keepalived."
 
 
-def _disagreements(name: str, services: Mapping[str, Mapping[str, Mapping[str, Any]]], endpoints: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _disagreements(
+    name: str, services: Mapping[str, Mapping[str, Mapping[str, Any]]], endpoints: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
     for end in endpoints:
         node = services.get(end["service"], {}).get(end["node"])
         if node is None:
             yield f"Checks: HAProxy on {name} does not know {end['node']} in {end['service']}."
         elif bool(node["up"]) != end["reachable"]:
             asked = "answers" if end["reachable"] else f"does not answer ({end['error']['text']})"
-            yield f"Checks: {end['service']} on {end['node']} {asked} when {name} asks it, and HAProxy there calls it {node['status']} ({node['check_status']})."
+            yield (
+                f"Checks: {end['service']} on {end['node']} {asked} when {name} asks it, and HAProxy there calls it {node['status']}"
+                f" ({node['check_status']})."
+            )

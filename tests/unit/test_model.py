@@ -83,7 +83,9 @@ def test_a_service_with_other_nodes_has_an_affinity_of_its_own():
 
 
 def test_what_differs_is_merged_over_the_defaults():
-    site = build(infinitt_services={"web": {"check_path": "/health"}, "dicom": {"check": "echo", "called_ae": "ARCHIVE"}, "mwl": {"enabled": False}})
+    site = build(
+        infinitt_services={"web": {"check_path": "/health"}, "dicom": {"check": "echo", "called_ae": "ARCHIVE"}, "mwl": {"enabled": False}}
+    )
     assert service(site, "web").check_path == "/health" and service(site, "web").check == "http"
     assert (service(site, "dicom").check, service(site, "dicom").called_ae) == ("echo", "ARCHIVE")
     assert [s.name for s in site.services] == ["web", "dicom", "query"]
@@ -95,7 +97,12 @@ def test_a_new_service_needs_its_port_alone():
 
 
 def test_strings_of_a_survey_are_as_good_as_numbers_and_empty_is_unset():
-    site = build(infinitt_router_id="77", infinitt_stats_port="", infinitt_preflight="", infinitt_services={"web": {"port": "8080", "enabled": "true"}})
+    site = build(
+        infinitt_router_id="77",
+        infinitt_stats_port="",
+        infinitt_preflight="",
+        infinitt_services={"web": {"port": "8080", "enabled": "true"}},
+    )
     assert site.problems == []
     assert site.router_id == 77 and service(site, "web").port == 8080
 
@@ -136,8 +143,14 @@ def test_a_vip_that_is_held_does_not_hide_its_network():
 
 
 def test_ipv6():
-    both = {name: {"facts": facts(f"198.51.100.{n}", eth1={"device": "eth1", "ipv6": [{"address": f"2001:db8::{n}", "prefix": "64", "scope": "global"}]})}
-            for name, n in (("lb1", 11), ("lb2", 12))}
+    both = {
+        name: {
+            "facts": facts(
+                f"198.51.100.{n}", eth1={"device": "eth1", "ipv6": [{"address": f"2001:db8::{n}", "prefix": "64", "scope": "global"}]}
+            )
+        }
+        for name, n in (("lb1", 11), ("lb2", 12))
+    }
     for name, n in (("lb1", 11), ("lb2", 12)):
         both[name]["variables"] = {"infinitt_address": f"2001:db8::{n}"}
     site = build(hosts(**both), infinitt_vip="2001:db8::10/64")
@@ -155,8 +168,14 @@ def test_ids_and_cookies_stay_with_the_name():
 def test_questions_for_the_nodes_and_for_the_vip():
     site = build(infinitt_services={"dicom": {"check": "echo", "node_port": 11112}}).as_dict()
     asked = {check["name"]: check for check in site["node_checks"]}
-    assert asked["dicom"] == {"name": "dicom", "check": "echo", "called_ae": "INFINITT", "calling_ae": "PACSLB", "port": 11112,
-                              "nodes": [{"name": n["name"], "address": n["address"]} for n in NODES]}
+    assert asked["dicom"] == {
+        "name": "dicom",
+        "check": "echo",
+        "called_ae": "INFINITT",
+        "calling_ae": "PACSLB",
+        "port": 11112,
+        "nodes": [{"name": n["name"], "address": n["address"]} for n in NODES],
+    }
     through = {check["name"]: check for check in site["vip_checks"]}
     assert through["dicom"]["port"] == 104 and through["dicom"]["nodes"] == [{"name": "VIP", "address": "198.51.100.10"}]
 
@@ -171,35 +190,83 @@ WRONG = {
     "vip with a bad prefix": ({"infinitt_vip": "198.51.100.10/33"}, ["infinitt_vip is '198.51.100.10/33'"]),
     "vip first": ({"infinitt_vip": "198.51.100.0/24"}, ["infinitt_vip is 198.51.100.0/24, the first address of its network"]),
     "vip last": ({"infinitt_vip": "198.51.100.255"}, ["infinitt_vip is 198.51.100.255/24, the last address of its network"]),
-    "vip last behind a /32": ({"infinitt_vip": "198.51.100.255/32"}, ["infinitt_vip is 198.51.100.255, the last address of the network of eth0"]),
+    "vip last behind a /32": (
+        {"infinitt_vip": "198.51.100.255/32"},
+        ["infinitt_vip is 198.51.100.255, the last address of the network of eth0"],
+    ),
     "vip of a node": ({"infinitt_vip": "198.51.100.21/24"}, ["infinitt_vip is 198.51.100.21, the address of the node pacs1"]),
     "vip of a host": ({"infinitt_vip": "198.51.100.12/24"}, ["infinitt_vip is 198.51.100.12, the own address of lb2"]),
-    "vip in nobody's network": ({"infinitt_vip": "203.0.113.10/24"}, ["infinitt_vip is 203.0.113.10, which is in no network of lb1", "of lb2"]),
+    "vip in nobody's network": (
+        {"infinitt_vip": "203.0.113.10/24"},
+        ["infinitt_vip is 203.0.113.10, which is in no network of lb1", "of lb2"],
+    ),
     "no nodes": ({"infinitt_nodes": []}, ["infinitt_nodes is empty; give the PACS nodes"]),
     "nodes of a wrong type": ({"infinitt_nodes": "pacs1"}, ["infinitt_nodes is 'pacs1', which is not a list"]),
     "node of a wrong type": ({"infinitt_nodes": ["pacs1"]}, ["infinitt_nodes[0] is 'pacs1', which is not a mapping"]),
     "node without address": ({"infinitt_nodes": [{"name": "pacs1"}]}, ["infinitt_nodes[0] (pacs1) has no address"]),
-    "same name": ({"infinitt_nodes": [NODES[0], {**NODES[1], "name": "pacs1"}]}, ["infinitt_nodes[1] (pacs1) has the name pacs1 of another node"]),
-    "same address": ({"infinitt_nodes": [NODES[0], {**NODES[1], "address": "198.51.100.21"}]}, ["has the address 198.51.100.21 of another node"]),
-    "node by name": ({"infinitt_nodes": [{"name": "pacs1", "address": "pacs1.example.org"}]}, ["infinitt_nodes[0] (pacs1).address is 'pacs1.example.org', which is not"]),
-    "node with an unknown key": ({"infinitt_nodes": [{**NODES[0], "wieght": 1}]}, ["infinitt_nodes[0] (pacs1).wieght is not a known key; did you mean weight"]),
+    "same name": (
+        {"infinitt_nodes": [NODES[0], {**NODES[1], "name": "pacs1"}]},
+        ["infinitt_nodes[1] (pacs1) has the name pacs1 of another node"],
+    ),
+    "same address": (
+        {"infinitt_nodes": [NODES[0], {**NODES[1], "address": "198.51.100.21"}]},
+        ["has the address 198.51.100.21 of another node"],
+    ),
+    "node by name": (
+        {"infinitt_nodes": [{"name": "pacs1", "address": "pacs1.example.org"}]},
+        ["infinitt_nodes[0] (pacs1).address is 'pacs1.example.org', which is not"],
+    ),
+    "node with an unknown key": (
+        {"infinitt_nodes": [{**NODES[0], "wieght": 1}]},
+        ["infinitt_nodes[0] (pacs1).wieght is not a known key; did you mean weight"],
+    ),
     "node whose name breaks out": ({"infinitt_nodes": [{**NODES[0], "name": "pacs1\n  server x"}]}, ["infinitt_nodes[0].name is 'pacs1"]),
-    "node that is a host": ({"infinitt_nodes": [*NODES, {"name": "x", "address": "198.51.100.11"}]}, ["infinitt_address of lb1 is 198.51.100.11, the address of the node x"]),
-    "port twice": ({"infinitt_services": {"query": {"port": 104}}}, ["infinitt_services.query.port is 104, which dicom has on 198.51.100.10 already"]),
+    "node that is a host": (
+        {"infinitt_nodes": [*NODES, {"name": "x", "address": "198.51.100.11"}]},
+        ["infinitt_address of lb1 is 198.51.100.11, the address of the node x"],
+    ),
+    "port twice": (
+        {"infinitt_services": {"query": {"port": 104}}},
+        ["infinitt_services.query.port is 104, which dicom has on 198.51.100.10 already"],
+    ),
     "port out of range": ({"infinitt_services": {"web": {"port": 70000}}}, ["infinitt_services.web.port is 70000, which is out of range"]),
-    "port no number": ({"infinitt_services": {"web": {"port": "http"}}}, ["infinitt_services.web.port is 'http', which is not a whole number"]),
-    "unknown key": ({"infinitt_services": {"web": {"chek_path": "/"}}}, ["infinitt_services.web.chek_path is not a known key; did you mean check_path"]),
-    "misspelt service": ({"infinitt_services": {"dicmo": {"check": "echo"}}}, ["infinitt_services.dicmo is not a known service and has no port; did you mean dicom"]),
+    "port no number": (
+        {"infinitt_services": {"web": {"port": "http"}}},
+        ["infinitt_services.web.port is 'http', which is not a whole number"],
+    ),
+    "unknown key": (
+        {"infinitt_services": {"web": {"chek_path": "/"}}},
+        ["infinitt_services.web.chek_path is not a known key; did you mean check_path"],
+    ),
+    "misspelt service": (
+        {"infinitt_services": {"dicmo": {"check": "echo"}}},
+        ["infinitt_services.dicmo is not a known service and has no port; did you mean dicom"],
+    ),
     "services of a wrong type": ({"infinitt_services": ["web"]}, ["infinitt_services is ['web'], which is not a mapping"]),
     "service of a wrong type": ({"infinitt_services": {"web": 80}}, ["infinitt_services.web is 80, which is not a mapping"]),
-    "all switched off": ({"infinitt_services": {n: {"enabled": False} for n in ("web", "dicom", "query", "mwl")}}, ["infinitt_services switches every service off"]),
-    "unknown node": ({"infinitt_services": {"mwl": {"nodes": ["pacs3"]}}}, ["infinitt_services.mwl.nodes names 'pacs3', which is not in infinitt_nodes; did you mean pacs"]),
-    "long AE title": ({"infinitt_services": {"dicom": {"called_ae": LONG_AE}}}, ["infinitt_services.dicom.called_ae is 'AAAAAAAAAAAAAAAAA', which is no AE title; give 1 to 16"]),
+    "all switched off": (
+        {"infinitt_services": {n: {"enabled": False} for n in ("web", "dicom", "query", "mwl")}},
+        ["infinitt_services switches every service off"],
+    ),
+    "unknown node": (
+        {"infinitt_services": {"mwl": {"nodes": ["pacs3"]}}},
+        ["infinitt_services.mwl.nodes names 'pacs3', which is not in infinitt_nodes; did you mean pacs"],
+    ),
+    "long AE title": (
+        {"infinitt_services": {"dicom": {"called_ae": LONG_AE}}},
+        ["infinitt_services.dicom.called_ae is 'AAAAAAAAAAAAAAAAA', which is no AE title; give 1 to 16"],
+    ),
     "path that breaks out": ({"infinitt_services": {"web": {"check_path": "/x\nbackend y"}}}, ["infinitt_services.web.check_path is '/x"]),
     "host that breaks out": ({"infinitt_services": {"web": {"check_host": 'a" b'}}}, ["infinitt_services.web.check_host is"]),
     "status": ({"infinitt_services": {"web": {"check_status": "2xx"}}}, ["infinitt_services.web.check_status is '2xx'"]),
-    "cookie on tcp": ({"infinitt_services": {"dicom": {"persistence": "cookie"}}}, ["infinitt_services.dicom.persistence is cookie on a tcp service"]),
-    "time": ({"infinitt_services": {"dicom": {"persist_for": "8 hours"}}}, ["infinitt_services.dicom.persist_for is '8 hours'; give a time"]),
+    "cookie on tcp": (
+        {"infinitt_services": {"dicom": {"persistence": "cookie"}}},
+        ["infinitt_services.dicom.persistence is cookie on a tcp service"],
+    ),
+    "time": (
+        {"infinitt_services": {"dicom": {"persist_for": "8 hours"}}},
+        ["infinitt_services.dicom.persist_for is '8 hours'; give a time"],
+    ),
     "router id": ({"infinitt_router_id": 256}, ["infinitt_router_id is 256, which is out of range; give a whole number from 1 to 255"]),
     "router id 0": ({"infinitt_router_id": "0"}, ["infinitt_router_id is 0, which is out of range"]),
     "boolean as a number": ({"infinitt_router_id": True}, ["infinitt_router_id is True, which is not a whole number"]),
@@ -223,14 +290,22 @@ def test_wrong_input_is_told_in_one_sentence(case):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        ({"ansible_host": "lb1.example.org"}, "infinitt_address of lb1 is not set, and ansible_host is 'lb1.example.org', which is not an IP address"),
+        (
+            {"ansible_host": "lb1.example.org"},
+            "infinitt_address of lb1 is not set, and ansible_host is 'lb1.example.org', which is not an IP address",
+        ),
         ({"ansible_host": "203.0.113.5"}, "infinitt_address of lb1 is not set, and ansible_host 203.0.113.5 is not in the VIP's network"),
-        ({"variables": {"infinitt_address": "198.51.100.99"}}, "infinitt_address of lb1 is 198.51.100.99, which the host does not have; its addresses are 198.51.100.11"),
+        (
+            {"variables": {"infinitt_address": "198.51.100.99"}},
+            "infinitt_address of lb1 is 198.51.100.99, which the host does not have; its addresses are 198.51.100.11",
+        ),
         ({"variables": {"infinitt_address": "198.51.100.12"}}, "infinitt_address of lb2 is 198.51.100.12, which lb1 has already"),
         ({"variables": {"infinitt_interface": "eth7"}}, "infinitt_interface of lb1 is eth7, which has no network with the VIP"),
         ({"variables": {"infinitt_vpi": "x"}}, "infinitt_vpi of lb1 is not a known variable; did you mean infinitt_vip"),
-        ({"facts": facts("198.51.100.11", eth1={"device": "eth1", "ipv4": {"address": "198.51.100.99", "prefix": "24"}})},
-         "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; name one of them"),
+        (
+            {"facts": facts("198.51.100.11", eth1={"device": "eth1", "ipv4": {"address": "198.51.100.99", "prefix": "24"}})},
+            "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; name one of them",
+        ),
     ],
 )
 def test_wrong_hosts_are_named(change, sentence):
@@ -240,7 +315,10 @@ def test_wrong_hosts_are_named(change, sentence):
 
 def test_a_variable_that_differs_between_hosts_is_told():
     pair = hosts(lb1={"variables": {"infinitt_router_id": 1}}, lb2={"variables": {"infinitt_router_id": 2}})
-    assert "infinitt_router_id of lb2 is 2 and differs from that of lb1; give the group one value." in build(pair, infinitt_router_id=1).problems
+    assert (
+        "infinitt_router_id of lb2 is 2 and differs from that of lb1; give the group one value."
+        in build(pair, infinitt_router_id=1).problems
+    )
 
 
 def test_a_password_stands_in_no_sentence():
@@ -257,19 +335,27 @@ def test_a_lost_host_is_named_with_the_way_on():
 
 
 def test_all_problems_are_told_at_once():
-    problems = build(infinitt_vip="", infinitt_nodes="x", infinitt_router_id=0, infinitt_services={"web": {"port": 0, "colour": "red"}}).problems
+    problems = build(
+        infinitt_vip="", infinitt_nodes="x", infinitt_router_id=0, infinitt_services={"web": {"port": 0, "colour": "red"}}
+    ).problems
     assert len(problems) == 5
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8)
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8
+)
 keys = st.sampled_from([*model.SERVICE_KEYS, *model.NODE_KEYS, "web", "dicom", "x"])
 
 
 @settings(deadline=None, max_examples=100)
 @given(
-    st.dictionaries(st.sampled_from(list(DEFAULTS)), anything | st.dictionaries(keys, anything | st.dictionaries(keys, anything, max_size=3), max_size=3)
-                    | st.lists(st.dictionaries(keys, anything, max_size=3), max_size=3)),
+    st.dictionaries(
+        st.sampled_from(list(DEFAULTS)),
+        anything
+        | st.dictionaries(keys, anything | st.dictionaries(keys, anything, max_size=3), max_size=3)
+        | st.lists(st.dictionaries(keys, anything, max_size=3), max_size=3),
+    ),
 )
 def test_nothing_that_a_user_writes_raises(written):
     site = build(**written)

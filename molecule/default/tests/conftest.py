@@ -2,52 +2,17 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's hosts by name, and playbooks run as a user runs them."""
+"""The lab's hosts by name."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import testinfra
-
-REPOSITORY = Path(__file__).parents[3]
-INVENTORY = REPOSITORY / "inventory/lab"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pacs.loadbalancer"
-
-
-@dataclass
-class Played:
-    """What a playbook did: its exit code, its output on one line a paragraph, and the changed tasks of each host."""
-
-    code: int
-    said: str
-    changed: dict[str, int]
-
-
-def ansible(*command, **environment):
-    variables = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment}
-    return subprocess.run(command, cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-
-
-def play(playbook, *arguments, inventory=INVENTORY, **variables):
-    """Run one of the collection's playbooks; variables are given as extra variables."""
-    extra = ["--extra-vars", json.dumps(variables)] if variables else []
-    done = ansible("ansible-playbook", "--inventory", str(inventory), f"playbooks/{playbook}.yml", *arguments, *extra)
-    recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
-    return Played(done.returncode, re.sub(r"\s+", " ", done.stdout), {name: int(changed) for name, changed in recap})
-
-
-def module(host, name, **parameters):
-    """The result of one module, run on a host of the lab as a playbook would run it."""
-    done = ansible("ansible", "--inventory", str(INVENTORY), host, "--module-name", name, "--args", json.dumps(parameters), "--become",
-                   ANSIBLE_CALLBACK_RESULT_FORMAT="json")
-    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
+from pair import CACHE, module, the_holder
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +32,3 @@ def vip():
 def holder(lab, vip):
     """The load balancer on which the VIP is; there is exactly one."""
     return the_holder(lab, vip)
-
-
-def the_holder(lab, vip):
-    holders = [name for name in ("lb1", "lb2") if f" {vip}/" in lab[name].check_output("ip -oneline address")]
-    assert len(holders) == 1, f"{vip} is held by {holders}"
-    return holders[0]
