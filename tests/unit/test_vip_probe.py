@@ -155,12 +155,10 @@ def test_stalls_only_ever_shorten_a_silence(samples, stalls):
 # --- The probe, on servers that come and go ---------------------------------
 
 
-def run(port, check="http", duration=0.6, interval=0.01, timeout=0.3, **keys):
+def run(port, check="http", duration=0.6, interval=0.01, timeout=0.3, stop_file="", **keys):
     hold = check == "association"
-    plan = probe.Plan(
-        "127.0.0.1", port, Check("echo" if hold else check, **keys), hold, interval, duration, timeout, "X-Node"
-    )
-    return probe.run(plan)
+    asked = Check("echo" if hold else check, **keys)
+    return probe.run(probe.Plan("127.0.0.1", port, asked, hold, interval, duration, timeout, "X-Node", stop_file))
 
 
 @contextlib.contextmanager
@@ -266,6 +264,22 @@ def test_a_probe_that_does_not_get_the_processor_blames_nobody(monkeypatch):
         result = run(server.port, timeout=0.1)
     assert result["errors"] == {}
     assert result["probe_lag_ms"] > 250
+    assert result["longest_silence_ms"] < 250
+
+
+@pytest.mark.parametrize("check", ["http", "association"])
+def test_a_probe_ends_before_its_time_where_a_file_says_so(check, tmp_path):
+    stop = tmp_path / "stop"
+    behave = {"http": peers.http_server(), "association": peers.verification_scp}[check]
+
+    def tell():
+        pause(0.3)
+        stop.touch()
+
+    with peers.Server(behave) as server, meanwhile(tell):
+        result = run(server.port, check, duration=30, stop_file=str(stop))
+    assert 0.25 < result["ended"] - result["began"] < 5
+    assert result["outages"] == []
     assert result["longest_silence_ms"] < 250
 
 
