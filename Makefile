@@ -1,0 +1,74 @@
+# Everything runs from the virtual environment .venv, which the targets make themselves.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help demo test lint unit scenario build docs down setup sanity artefact tower
+
+help:
+	@echo "make demo                  build the lab, deploy, fail over under traffic, say what it took; the lab stays up"
+	@echo "make test                  every test"
+	@echo "make lint | unit           the tests that need no lab and no root"
+	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
+	@echo "make build                 the collection's artefact, in dist/"
+	@echo "make docs                  the tables of variables in roles/*/README.md"
+	@echo "make down                  remove every lab"
+
+setup:
+	@tools/setup.sh lab
+
+demo: export PACS_LAB := demo
+demo: export ANSIBLE_INVENTORY := inventory/lab
+demo: export ANSIBLE_CALLBACK_PLUGINS := molecule/shared/demo/callback
+demo: setup
+	@tools/step.sh "[1/8] Building the lab (the first time with its images: minutes)" ansible-playbook molecule/shared/create.yml
+	@tools/step.sh "[2/8] Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml
+	@tools/step.sh "[3/8] Deploying the load balancers: playbooks/site.yml" ansible-playbook playbooks/site.yml
+	@tools/step.sh "[4/8] Storing a study through the VIP, and finding it" ansible-playbook molecule/shared/demo.yml --tags study
+	@tools/step.sh "[5/8] Killing HAProxy on the master under traffic" ansible-playbook molecule/shared/demo.yml --tags kill
+	@tools/step.sh "[6/8] Switching the master off under traffic" ansible-playbook molecule/shared/demo.yml --tags power
+	@tools/step.sh "[7/8] Switching it on again under traffic" ansible-playbook molecule/shared/demo.yml --tags return
+	@tools/step.sh "[8/8] Asking how all is: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
+
+test: setup
+	@python tools/test.py
+
+# A playbook that asks its inventory who the load balancers are passes the syntax check only with one. ansible-lint puts the
+# collections of Ansible's home first: not those of the user's, where an old copy of this one may be.
+lint: export ANSIBLE_INVENTORY := inventory/example
+lint: export ANSIBLE_HOME := $(CURDIR)/.build/ansible
+lint:
+	@tools/setup.sh venv
+	@yamllint --strict . && echo "yamllint: passed"
+	@ansible-lint
+	@python tools/role_docs.py --check && echo "roles/*/README.md: up to date"
+
+unit:
+	@tools/setup.sh unit
+	@pytest --quiet tests/unit
+
+sanity:
+	@tools/setup.sh venv
+	@tools/sanity.sh
+
+scenario: setup
+	@test -n "$(NAME)" || { echo "say which: make scenario NAME=default"; exit 1; }
+	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
+
+build:
+	@tools/setup.sh venv
+	@ansible-galaxy collection build --force --output-path dist
+
+artefact:
+	@tools/setup.sh venv
+	@pytest --quiet tests/artefact
+
+tower: setup
+	@pytest --quiet --exitfirst tests/tower
+
+docs:
+	@tools/setup.sh venv
+	@python tools/role_docs.py
+
+down:
+	@tools/down.sh --all

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Remove labs and nothing else: down.sh LAB... | --all
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ "$#" -gt 0 ] || { echo "down: say which labs, or --all" >&2; exit 1; }
+type -P podman ansible-playbook >/dev/null || { echo "down: no lab can be up here, podman or .venv is missing"; exit 0; }
+if [ "$1" = --all ]; then
+    labs=$(ansible-inventory -i inventory/lab --host lb1 | python -c 'import json, sys; print(*json.load(sys.stdin)["lab_offsets"])')
+else
+    labs=$*
+fi
+for lab in $labs; do
+    if podman network exists "pacs-$lab" || [ -n "$(podman ps --all --quiet --filter "name=^pacs-$lab-")" ]; then
+        PACS_LAB=$lab tools/step.sh "Removing the lab $lab" ansible-playbook -i inventory/lab molecule/shared/destroy.yml
+    fi
+done

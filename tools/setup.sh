@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Install what is missing, quietly, and nothing twice: setup.sh venv | unit | lab
+#   venv  the virtual environment .venv (lint)
+#   unit  that, and the programs whose configurations the unit tests validate
+#   lab   that, and what containers with systemd need on this host
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+unit=(haproxy keepalived nftables)
+lab=("${unit[@]}" aardvark-dns catatonit crun iptables mmdebstrap netavark openssh-client podman runc shellcheck uidmap)
+
+stop() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+# Debian starts a daemon when it installs it. The host is no load balancer: nothing may start.
+install_packages() {
+    local missing=() policy=/usr/sbin/policy-rc.d
+    for package in "$@"; do
+        [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || stop "only root can install what is missing here: apt-get install ${missing[*]}"
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f '"$policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    tools/step.sh "Installing ${missing[*]}" env DEBIAN_FRONTEND=noninteractive sh -ec '
+        apt-get -o DPkg::Lock::Timeout=300 update
+        apt-get -o DPkg::Lock::Timeout=300 --yes --no-install-recommends install "$@"' install "${missing[@]}"
+}
+
+make_venv() {
+    local requirements
+    requirements=$(cat requirements/*.txt)
+    [ "$(cat .venv/.requirements 2>/dev/null)" != "$requirements" ] || return 0
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop "python3 is $(python3 -V), and 3.11 or later is needed"
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    tools/step.sh "Making the virtual environment .venv" sh -ec '
+        python3 -m venv --clear .venv
+        .venv/bin/pip --disable-pip-version-check install --requirement requirements/dev.txt'
+    echo "$requirements" >.venv/.requirements
+}
+
+programs_exist() {
+    type -P haproxy keepalived nft >/dev/null
+}
+
+need_debian() {
+    command -v dpkg-query apt-get >/dev/null || stop "this host is not Debian (tried: 12): $1"
+}
+
+case $1 in
+    venv) ;;
+    unit) programs_exist || { need_debian "install haproxy, keepalived and nftables by hand"; install_packages "${unit[@]}"; } ;;
+    lab)
+        need_debian "the lab cannot be set up here"
+        [ "$(id -u)" = 0 ] || stop "the lab's containers need root; without it there are 'make lint' and 'make unit'"
+        install_packages "${lab[@]}"
+        ;;
+    *) stop "say venv, unit or lab" ;;
+esac
+make_venv

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run every test, two at a time: a line for each that passes, the whole output of each that fails, and how many did.
+
+The labs of the tests are gone afterwards, also when one fails or the run is interrupted; the demo's stays.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+LOGS = pathlib.Path(".build/log")
+SIDE_BY_SIDE = 2
+
+
+WITHOUT_LAB = {target: ["make", target] for target in ("lint", "unit", "sanity", "artefact")}
+SCENARIOS = sorted(path.parent.name for path in pathlib.Path("molecule").glob("*/molecule.yml"))
+WITH_LAB = {"tower": ["make", "tower"]} | {name: ["make", "scenario", f"NAME={name}"] for name in SCENARIOS}  # each in the lab of its name
+
+
+class Run:
+    """The processes that are under way."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.running = set()
+        self.interrupted = False
+
+    def test(self, name, command):
+        """Run one test to its end and return whether it passed."""
+        started = time.monotonic()
+        log = LOGS / f"{name}.log"
+        with log.open("w") as output:
+            with self.lock:
+                if self.interrupted:
+                    return False
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+                self.running.add(process)
+            code = process.wait()
+        with self.lock:
+            self.running.remove(process)
+            if self.interrupted:
+                return False
+            if code != 0:
+                print(f"{name}: FAILED, and this is all it said:\n{log.read_text(errors='replace')}{name}: end of its output")
+            print(f"{name}: {'passed' if code == 0 else 'failed'} after {time.monotonic() - started:.0f} s", flush=True)
+        return code == 0
+
+    def interrupt(self, signum, frame):
+        """End what is under way, as whoever sent the signal wants."""
+        with self.lock:
+            self.interrupted = True
+            for process in self.running:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGTERM)
+
+
+def main():
+    """Run all, clean up, and return the exit code."""
+    os.environ["NO_COLOR"] = "1"
+    os.environ.pop("FORCE_COLOR", None)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    tests = WITHOUT_LAB | WITH_LAB
+    run = Run()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, run.interrupt)
+    print(f"Running {', '.join(tests)}; their output is in {LOGS}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        passed = sum(pool.map(run.test, tests, tests.values()))
+    subprocess.run(["tools/down.sh", *WITH_LAB], check=True)
+    if run.interrupted:
+        print("interrupted")
+    print(f"{passed} passed, {len(tests) - passed} failed")
+    return 0 if passed == len(tests) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
