@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `ansible-galaxy collection build` makes works when it is installed elsewhere, and holds nothing of the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import tarfile
+
+import pytest
+
+CLONE = pathlib.Path(__file__).parents[2]
+LEFT_OUT = ("tests/", "molecule/", "tools/", "collections/", "inventory/lab/", "requirements/dev.txt", "Makefile", "ansible.cfg", "pytest.ini", ".")
+COLLECTION = "pacs.loadbalancer"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A user's home without anything of Ansible, and a shell there that knows nothing of the clone."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")} | {"HOME": str(home)}
+
+    def run(*command):
+        done = subprocess.run(command, cwd=home, env=environment, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    run.home = home
+    return run
+
+
+@pytest.fixture(scope="module")
+def artefact(elsewhere):
+    elsewhere("ansible-galaxy", "collection", "build", str(CLONE), "--output-path", str(elsewhere.home))
+    (tarball,) = elsewhere.home.glob("*.tar.gz")
+    return tarball
+
+
+@pytest.fixture(scope="module")
+def installed(elsewhere, artefact):
+    elsewhere("ansible-galaxy", "collection", "install", "--offline", str(artefact))
+    return elsewhere.home / ".ansible/collections/ansible_collections/pacs/loadbalancer"
+
+
+def test_holds_what_a_site_needs_and_nothing_else(artefact):
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=CLONE, text=True, capture_output=True, check=True
+    ).stdout.splitlines()
+    wanted = {path for path in listed if not path.startswith(LEFT_OUT) and (CLONE / path).exists() and path != "galaxy.yml"}
+    with tarfile.open(artefact) as tar:
+        held = {member.name for member in tar if not member.isdir()}
+    assert held == wanted | {"MANIFEST.json", "FILES.json"}
+
+
+@pytest.mark.parametrize("kind, pattern", [("module", "plugins/modules/*.py"), ("filter", "plugins/filter/*"), ("role", "roles/*")])
+def test_everything_is_documented(elsewhere, installed, kind, pattern):
+    names = {f"{COLLECTION}.{path.stem}" for path in CLONE.glob(pattern) if not path.name.startswith("_")}
+    documented = json.loads(elsewhere("ansible-doc", "--json", "--type", kind, *sorted(names)))
+    assert set(documented) == names
+    for name, documentation in documented.items():
+        if kind == "role":
+            assert documentation["entry_points"]["main"]["short_description"], name
+        else:
+            assert documentation["doc"]["description"], name
+
+
+def test_every_playbook_is_found_by_its_name(elsewhere, installed):
+    playbooks = sorted((CLONE / "playbooks").glob("*.yml"))
+    assert playbooks
+    for playbook in playbooks:
+        elsewhere("ansible-playbook", "--syntax-check", "--inventory", str(installed / "inventory/example"), f"{COLLECTION}.{playbook.stem}")
