@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,7 @@ class Plan:
 
     hold: one association is kept open, and a C-ECHO sent on it every interval, or when the
     one before is answered if that is later. node_header: the HTTP header that names the node.
+    stop_file: the probe ends before its time when a file of that name appears.
     ValueError in one sentence for a value that cannot be.
     """
 
@@ -36,6 +38,7 @@ class Plan:
     duration: float
     timeout: float
     node_header: str
+    stop_file: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
@@ -58,6 +61,7 @@ class Pace:
 
     A moment that was slept through is not made up for. lag is the longest delay (s); stalls
     are the delays (begin, end) that are long enough to be taken for a silence of the peer.
+    length is how long the probe lasts (s).
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -65,6 +69,7 @@ class Pace:
         self._slot = 0
         self._zero = asyncio.get_running_loop().time()
         self.began = time.time()
+        self.length = plan.duration
         self.lag = 0.0
         self.stalls: list[tuple[float, float]] = []
 
@@ -74,6 +79,9 @@ class Pace:
 
     async def wait(self, not_before: float = 0.0) -> bool:
         """Wait until the next request is due; False when the probe is over."""
+        if self._plan.stop_file and os.path.exists(self._plan.stop_file):
+            self.length = self.now()
+            return False
         due = max(self._slot * self._plan.interval, not_before)
         if due >= self._plan.duration:
             return False
@@ -115,7 +123,7 @@ async def _open_loop(plan: Plan) -> dict:
         await asyncio.wait(running)
     if errors:
         raise errors[0]
-    return pace.summarise(samples, plan.duration)
+    return pace.summarise(samples, pace.length)
 
 
 async def _held_association(plan: Plan) -> dict:
@@ -138,7 +146,7 @@ async def _held_association(plan: Plan) -> dict:
             await conversation.within(plan.timeout, conversation.echo())
             answered = pace.now()
             samples.append(Sample(sent, answered))
-        duration = plan.duration
+        duration = pace.length
     except Failure as error:
         failure = error
         duration = pace.now()

@@ -66,6 +66,11 @@ msg:
   type: str
   returned: always
   sample: "/run/haproxy/admin.sock did not answer within 3 s: HAProxy hangs."
+enabled:
+  description: Whether systemd starts it at boot.
+  type: bool
+  returned: always
+  sample: true
 outdated:
   description: The unit's files and its binary, as far as they are newer than the process; a restart makes them count, a reload does not.
   type: list
@@ -194,7 +199,7 @@ def main() -> None:
     )
     ask = module.params
     answer = haproxy.gather(ask["socket"], ask["master_socket"], ask["timeout"])
-    module.exit_json(changed=False, outdated=unit.outdated(ask["unit"]), **answer)
+    module.exit_json(changed=False, **unit.look(ask["unit"]), **answer)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,11 @@ msg:
   type: str
   returned: always
   sample: "Keepalived does not run: /run/keepalived.pid names no process of it."
+enabled:
+  description: Whether systemd starts it at boot.
+  type: bool
+  returned: always
+  sample: true
 outdated:
   description: The unit's files and its binary, as far as they are newer than the process; a restart makes them count, a reload does not.
   type: list
@@ -159,7 +164,7 @@ def main() -> None:
     )
     ask = module.params
     answer = keepalived.gather(ask["pid_file"], ask["timeout"])
-    module.exit_json(changed=False, outdated=unit.outdated(ask["unit"]), **answer)
+    module.exit_json(changed=False, **unit.look(ask["unit"]), **answer)
 
 
 if __name__ == "__main__":

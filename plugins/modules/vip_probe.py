@@ -46,6 +46,9 @@ options:
     description: Seconds for which requests are sent.
     type: float
     required: true
+  stop_file:
+    description: A file on the host. Once it exists, the probe ends as if O(duration) were over.
+    type: path
   timeout:
     description: Seconds that each request has to be answered.
     type: float
@@ -220,6 +223,7 @@ def main() -> None:
             check=dict(type="str", choices=["http", "tcp", "echo", "association"], default="http"),
             interval=dict(type="int", default=10),
             duration=dict(type="float", required=True),
+            stop_file=dict(type="path"),
             timeout=dict(type="float", default=1),
             check_path=dict(type="str", default=CHECK_PATH),
             check_host=dict(type="str"),
@@ -243,7 +247,17 @@ def main() -> None:
         )
         interval = p["interval"] / 1000
         result = run(
-            Plan(p["address"], p["port"], check, hold, interval, p["duration"], p["timeout"], p["node_header"])
+            Plan(
+                p["address"],
+                p["port"],
+                check,
+                hold,
+                interval,
+                p["duration"],
+                p["timeout"],
+                p["node_header"],
+                p["stop_file"] or "",
+            )
         )
     except ValueError as error:
         module.fail_json(msg=str(error))

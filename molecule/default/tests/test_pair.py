@@ -38,6 +38,11 @@ def haproxy(host, command):
     )
 
 
+def header(answer, name):
+    (value,) = re.findall(rf"^{name}: (.*?)\r?$", answer, re.MULTILINE | re.IGNORECASE)
+    return value
+
+
 def stored_on(lab):
     """How many instances each node has."""
     return {
@@ -112,9 +117,9 @@ def test_web_has_a_cookie_and_tells_the_node_who_asked(lab, vip):
     modality = lab["modality"]
     mine = modality.check_output("hostname -I").split()[0]
     answer = modality.check_output(f"curl -sD- -H 'X-Forwarded-For: 203.0.113.7' http://{vip}/")
-    node = re.search(r"X-Node: (\w+)", answer)[1]
+    node = header(answer, "X-Node")
     assert f"<h1>{node}</h1>" in answer
-    assert re.findall(r"X-Client: (.*)\r", answer) == [mine], "the client's own X-Forwarded-For came through"
+    assert header(answer, "X-Client") == mine, "the client's own X-Forwarded-For came through"
     cookie = re.search(r"Set-Cookie: (PACSNODE=\w+);", answer, re.IGNORECASE)[1]
     assert node not in cookie
     other_cookie = next(
@@ -123,8 +128,8 @@ def test_web_has_a_cookie_and_tells_the_node_who_asked(lab, vip):
         if name not in cookie
     )
     led = modality.check_output(f"curl -sD- -H 'Cookie: PACSNODE={other_cookie}' http://{vip}/")
-    assert f"X-Node: {node}" not in led, "the cookie does not lead to its node"
-    assert {re.search(r"X-Node: (\w+)", modality.check_output(f"curl -sI http://{vip}/"))[1] for _ in range(5)} == {node}, (
+    assert header(led, "X-Node") != node, "the cookie does not lead to its node"
+    assert {header(modality.check_output(f"curl -sI http://{vip}/"), "X-Node") for _ in range(5)} == {node}, (
         "no fallback to the source"
     )
 
