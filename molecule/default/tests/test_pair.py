@@ -129,7 +129,7 @@ def test_web_has_a_cookie_and_tells_the_node_who_asked(lab, vip):
     )
     led = modality.check_output(f"curl -sD- -H 'Cookie: PACSNODE={other_cookie}' http://{vip}/")
     assert header(led, "X-Node") != node, "the cookie does not lead to its node"
-    assert {header(modality.check_output(f"curl -sI http://{vip}/"), "X-Node") for _ in range(5)} == {node}, (
+    assert {header(modality.check_output(f"curl -sI http://{vip}/"), "X-Node") for again in range(5)} == {node}, (
         "no fallback to the source"
     )
 
