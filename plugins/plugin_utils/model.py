@@ -426,6 +426,8 @@ def _services(
         # The table of known services and defaults is ours and right; only its durations have to be read like the user's.
         mode = base.get("mode", "tcp")
         merged = {**defaults[mode], "mode": mode, **base}
+        if merged["persistence"] == "source":
+            merged = {"persist_for": defaults["tcp"]["persist_for"], **merged}
         for key in ("persist_for", "timeout"):
             if key in merged:
                 merged[key] = duration(merged[key])

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ class Played:
     """What a playbook did: its exit code, its output on one line a paragraph, and the changed tasks of each host."""
 
     code: int
-    said: str
+    said: str = field(repr=False)
     changed: dict[str, int]
 
 
@@ -51,19 +51,10 @@ def play(playbook, *arguments, inventory=INVENTORY, **variables):
 
 def module(host, name, **parameters):
     """The result of one module, run on a host of the lab as a playbook would run it."""
-    done = ansible(
-        "ansible",
-        "--inventory",
-        str(INVENTORY),
-        host,
-        "--module-name",
-        name,
-        "--args",
-        json.dumps(parameters),
-        "--become",
-        ANSIBLE_CALLBACK_RESULT_FORMAT="json",
-    )
-    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{") :])[0]
+    arguments = ["--args", json.dumps(parameters)] if parameters else []
+    command = ("ansible", "--inventory", str(INVENTORY), host, "--module-name", name, *arguments, "--become")
+    done = ansible(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
+    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("=> {") + 3 :])[0]
 
 
 def the_holder(lab, vip):

@@ -1,0 +1,320 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is rendered for all kinds of sites: accepted by the real programs, and with the lines on which the promises rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+
+import pytest
+import rendering
+from test_model import NODES, build, facts, hosts
+
+# Keepalived accepts no interface that the machine has not.
+INTERFACE = next((name for name in sorted(os.listdir("/sys/class/net")) if name != "lo"), "eth0")
+PAIR = hosts()
+V6 = {
+    f"lb{n}": {"variables": {}, "ansible_host": f"2001:db8::1{n}", "facts": {**facts("203.0.113.1"), "eth0": {"device": "eth0", "ipv6": [{"address": f"2001:db8::1{n}", "prefix": "64", "scope": "global"}]}}}
+    for n in (1, 2)
+}
+RIS = [{"name": "ris", "address": "198.51.100.31"}]
+
+# What the user writes, by the kind of site: the load balancers, and their variables.
+SITES = {
+    "pair": (PAIR, {}),
+    "single": ({"lb1": PAIR["lb1"]}, {}),
+    "three": (hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}), {"infinitt_failover": "fast"}),
+    "ipv6": (V6, {"infinitt_vip": "2001:db8::10/64", "infinitt_nodes": [{"name": "pacs1", "address": "2001:db8::21"}, NODES[1]]}),
+    "two vips": (PAIR, {"infinitt_services": {"mwl": {"vip": "198.51.100.9/24", "port": 104, "node_port": 204}}}),
+    "every check": (PAIR, {"infinitt_services": {
+        "web": {"check_path": "/health?full=1", "check_host": "pacs.example.org", "check_status": "200,302,401-403"},
+        "dicom": {"check": "echo", "called_ae": "ARCHIVE", "calling_ae": "LB 1"},
+        "query": {"check": "associate"},
+        "ris": {"port": 8080, "mode": "http", "check": "tcp", "persistence": "source"},
+    }}),
+    "unequal nodes": (PAIR, {"infinitt_nodes": [{**NODES[0], "weight": 10, "max_connections": 20}, {**NODES[1], "weight": 0}, {"name": "pacs3", "address": "198.51.100.23", "backup": True}]}),
+    "persistence": (PAIR, {"infinitt_services": {"web": {"persist_for": "4h"}, "dicom": {"persistence": "none"}, "query": {"persist_for": "30m"}}}),
+    "nodes of its own": (PAIR, {"infinitt_services": {"mwl": {"nodes": RIS}, "query": {"nodes": ["pacs2"]}}}),
+    "stats page": (PAIR, {"infinitt_stats_port": 8404, "infinitt_stats_password": 'a"#{{7*7}}\\$%!'}),
+    "one service": (PAIR, {"infinitt_services": {"web": {"enabled": False}, "query": {"enabled": False}, "mwl": {"enabled": False}}, "infinitt_gateway": "none"}),
+    "odd names": (PAIR, {
+        "infinitt_nodes": [{**NODES[0], "name": "PACS_1.a-b"}, NODES[1]],
+        "infinitt_services": {"web": {"check_path": "/a~b$c&d=(e)*+,;:@%20!", "check_host": "[2001:db8::1]:80"}, "dicom": {"check": "echo", "called_ae": """A"B'#{{1}}%$"""}, "hl7.v2_x-y": {"port": 2575}},
+    }),
+}
+
+
+def on_this_machine(load_balancers):
+    return json.loads(json.dumps(load_balancers).replace("eth0", INTERFACE))
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    """By site and host, the two configurations. Most sites are looked at on their first load balancer alone: rendering takes its time."""
+    asked = {}
+    for name, (load_balancers, written) in SITES.items():
+        site = build(on_this_machine(load_balancers), **written)
+        assert site.problems == [], name
+        if name not in ("pair", "three", "stats page"):
+            site.hosts = {"lb1": site.hosts["lb1"]}
+        asked[name] = (written, site.as_dict())
+    return rendering.render(asked)
+
+
+def lines(text):
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def section(text, head):
+    """The lines of one section of haproxy.cfg, or of one block of keepalived.conf."""
+    found = re.search(rf"^( *){head}(?: \{{)?\n(.*?)(?=^\1\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no {head}"
+    return lines(found[2])
+
+
+# --- the real programs -------------------------------------------------------------------------------------------------
+
+
+def haproxy_says(path):
+    done = subprocess.run(["haproxy", "-c", "-f", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+@pytest.mark.parametrize("name", SITES)
+def test_haproxy_accepts_it(name, rendered, tmp_path):
+    for host, text in rendered[name].items():
+        path = tmp_path / f"{host}.cfg"
+        path.write_text(text["haproxy"])
+        code, said = haproxy_says(path)
+        assert code == 0 and "WARNING" not in said and "ALERT" not in said, said
+
+
+@pytest.mark.skipif(not shutil.which("keepalived"), reason="keepalived is not installed")
+@pytest.mark.parametrize("name", SITES)
+def test_keepalived_accepts_it(name, rendered, tmp_path):
+    me = pwd.getpwuid(os.getuid()).pw_name
+    for host, text in rendered[name].items():
+        # The scripts stand on the load balancers alone, and run there as root.
+        here = re.sub(r'^    script ".*"$', '    script "/bin/true"', text["keepalived"], flags=re.MULTILINE)
+        here = here.replace("script_user root", f"script_user {me}").replace('file "/run/', f'file "{tmp_path}/')
+        path = tmp_path / f"{host}.conf"
+        path.write_text(here)
+        done = subprocess.run(["keepalived", "--config-test", "--use-file", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert done.returncode == 0 and not done.stdout, done.stdout
+
+
+# --- haproxy.cfg -------------------------------------------------------------------------------------------------------
+
+
+def test_the_four_services_of_a_pair(rendered):
+    text = rendered["pair"]["lb1"]["haproxy"]
+    for name, port, mode in (("web", 80, "http"), ("dicom", 104, "tcp"), ("query", 105, "tcp"), ("mwl", 204, "tcp")):
+        frontend = section(text, f"frontend {name}")
+        assert f"bind 198.51.100.10:{port} transparent" in frontend and f"mode {mode}" in frontend and f"default_backend {name}" in frontend
+        servers = [line.split()[1:3] for line in section(text, f"backend {name}") if line.startswith("server ")]
+        assert servers == [["pacs1", f"198.51.100.21:{port}"], ["pacs2", f"198.51.100.22:{port}"]]
+
+
+def test_the_web_keeps_a_client_by_cookie_and_otherwise_by_its_address(rendered):
+    backend = section(rendered["pair"]["lb1"]["haproxy"], "backend web")
+    assert "cookie PACSNODE insert indirect nocache httponly" in backend
+    assert "balance source" in backend and "hash-type consistent" in backend
+    assert not any(line.startswith("stick ") for line in backend), "a cookie would rewrite the shared table"
+    cookies = [re.search(r" cookie (\w+)$", line)[1] for line in backend if line.startswith("server ")]
+    assert len(set(cookies)) == 2 and not any("pacs" in cookie for cookie in cookies)
+    assert "http-check send meth HEAD uri / ver HTTP/1.1 hdr Host 198.51.100.10 hdr Connection close" in backend
+    assert "http-check expect status 200-399" in backend
+
+
+def test_the_client_is_told_to_the_nodes_and_its_own_word_is_not(rendered):
+    frontend = section(rendered["pair"]["lb1"]["haproxy"], "frontend web")
+    assert "http-request set-header X-Forwarded-For %[src]" in frontend
+    assert not any("forwardfor" in line for line in frontend), "option forwardfor would append to the client's own"
+
+
+def test_dicom_query_and_mwl_share_one_replicated_table(rendered):
+    text = rendered["pair"]["lb1"]["haproxy"]
+    assert re.findall(r"^backend (affinity_\w+)$", text, re.MULTILINE) == ["affinity_dicom"]
+    assert section(text, "backend affinity_dicom") == ["stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"]
+    for name in ("dicom", "query", "mwl"):
+        backend = section(text, f"backend {name}")
+        assert "stick on src table affinity_dicom" in backend and "balance source" in backend and "hash-type consistent" in backend
+    assert section(text, "peers pair") == ["peer lb1 198.51.100.11:1024", "peer lb2 198.51.100.12:1024"]
+
+
+def test_both_hosts_run_the_same_services_and_know_their_own_name(rendered):
+    def shared(text):
+        return [line for line in lines(text) if not line.startswith(("localpeer ", "description "))]
+
+    first, second = (rendered["pair"][host]["haproxy"] for host in ("lb1", "lb2"))
+    assert shared(first) == shared(second)
+    assert "localpeer lb1" in lines(first) and "localpeer lb2" in lines(second)
+
+
+def test_a_single_unit_replicates_to_nobody(rendered):
+    text = rendered["single"]["lb1"]["haproxy"]
+    assert not re.search(r"^\s*(local)?peers?\b", text, re.MULTILINE)
+    assert section(text, "backend affinity_dicom") == ["stick-table type ipv6 size 100k expire 28800s srvkey name"]
+
+
+def test_three_hosts_are_three_peers(rendered):
+    assert [line.split()[1] for line in section(rendered["three"]["lb3"]["haproxy"], "peers pair")] == ["lb1", "lb2", "lb3"]
+
+
+def test_ipv6_stands_in_brackets(rendered):
+    text = rendered["ipv6"]["lb1"]["haproxy"]
+    assert "bind [2001:db8::10]:104 transparent" in section(text, "frontend dicom")
+    assert [line.split()[2] for line in section(text, "backend dicom") if line.startswith("server ")] == ["[2001:db8::21]:104", "198.51.100.22:104"]
+    assert "peer lb2 [2001:db8::12]:1024" in section(text, "peers pair")
+
+
+def test_one_port_on_two_vips(rendered):
+    text = rendered["two vips"]["lb1"]["haproxy"]
+    assert "bind 198.51.100.10:104 transparent" in section(text, "frontend dicom")
+    assert "bind 198.51.100.9:104 transparent" in section(text, "frontend mwl")
+    assert [line.split()[2] for line in section(text, "backend mwl") if line.startswith("server ")] == ["198.51.100.21:204", "198.51.100.22:204"]
+
+
+def test_every_check_is_what_was_asked_for(rendered):
+    text = rendered["every check"]["lb1"]["haproxy"]
+    web = section(text, "backend web")
+    assert "http-check send meth HEAD uri /health?full=1 ver HTTP/1.1 hdr Host pacs.example.org hdr Connection close" in web
+    assert "http-check expect status 200,302,401-403" in web
+    steps = {name: [line.split()[1:3] for line in section(text, f"backend {name}") if line.startswith("tcp-check ")] for name in ("dicom", "query")}
+    assert [step[0] for step in steps["dicom"]] == ["connect", "send-binary", "expect", "send-binary", "expect", "send-binary"]
+    assert [step[0] for step in steps["query"]] == ["connect", "send-binary", "expect", "send-binary"]
+    assert steps["dicom"][0] == steps["query"][0] == ["connect", "linger"]
+    assert b"ARCHIVE".ljust(16) + b"LB 1".ljust(16) in bytes.fromhex(steps["dicom"][1][1])
+    for name in ("mwl", "ris"):
+        backend = section(text, f"backend {name}")
+        assert not any(line.startswith(("option httpchk", "option tcp-check", "tcp-check", "http-check")) for line in backend)
+        assert all(re.search(r" check\b", line) for line in backend if line.startswith("server "))
+
+
+def test_weight_limit_and_backup_of_a_node(rendered):
+    servers = [line.split(" check")[1] for line in section(rendered["unequal nodes"]["lb1"]["haproxy"], "backend dicom") if line.startswith("server ")]
+    assert servers == [" weight 10 maxconn 20", " weight 0", " backup"]
+
+
+def test_persistence_as_asked_for(rendered):
+    text = rendered["persistence"]["lb1"]["haproxy"]
+    assert "cookie PACSNODE insert indirect nocache httponly maxidle 14400s" in section(text, "backend web")
+    dicom = section(text, "backend dicom")
+    assert "balance leastconn" in dicom and not any(line.startswith(("stick ", "hash-type ")) for line in dicom)
+    assert "stick on src table affinity_query" in section(text, "backend query")
+    assert "expire 1800s" in section(text, "backend affinity_query")[0] and "expire 28800s" in section(text, "backend affinity_mwl")[0]
+
+
+def test_services_with_nodes_of_their_own_share_no_table(rendered):
+    text = rendered["nodes of its own"]["lb1"]["haproxy"]
+    assert [line.split()[1] for line in section(text, "backend mwl") if line.startswith("server ")] == ["ris"]
+    assert [line.split()[1] for line in section(text, "backend query") if line.startswith("server ")] == ["pacs2"]
+    assert re.findall(r"^backend affinity_(\w+)$", text, re.MULTILINE) == ["dicom", "query", "mwl"]
+
+
+def test_the_stats_page_stands_on_the_hosts_own_address_alone_and_only_where_asked_for(rendered):
+    for host, address in (("lb1", "198.51.100.11"), ("lb2", "198.51.100.12")):
+        page = section(rendered["stats page"][host]["haproxy"], "frontend stats")
+        assert f"bind {address}:8404" in page
+        assert """stats auth 'stats:a"#{{7*7}}\\$%!'""" in page
+    assert "stats auth" not in rendered["pair"]["lb1"]["haproxy"] and "stats enable" not in rendered["pair"]["lb1"]["haproxy"]
+
+
+def test_an_old_worker_outlives_the_longest_study(rendered):
+    assert "hard-stop-after 12h" in section(rendered["pair"]["lb1"]["haproxy"], "global")
+    assert "timeout client 3600s" in section(rendered["pair"]["lb1"]["haproxy"], "frontend dicom")
+
+
+# --- keepalived.conf ---------------------------------------------------------------------------------------------------
+
+
+def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
+    for host, own, other, priority in (("lb1", 11, 12, 254), ("lb2", 12, 11, 253)):
+        text = rendered["pair"][host]["keepalived"]
+        instance = section(text, "vrrp_instance vip")
+        for line in ("state BACKUP", "nopreempt", "advert_int 0.25", f"interface {INTERFACE}", "virtual_router_id 10", f"priority {priority}", f"unicast_src_ip 198.51.100.{own}"):
+            assert line in instance
+        assert section(text, "unicast_peer") == [f"198.51.100.{other}"]
+        assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
+        assert "vrrp_version 3" in section(text, "global_defs")
+        # HAProxy's end is told by systemd at once, and one that hangs by a script: either takes the VIP away.
+        assert 'file "/run/haproxy.state"' in section(text, "track_file file_2") and section(text, "track_file") == ["file_1", "file_2"]
+        assert "weight 0" in section(text, "vrrp_script haproxy_answers") and section(text, "track_script") == ["haproxy_answers", "gateway"]
+
+
+def test_a_single_unit_announces_itself_to_its_own_vip(rendered):
+    assert section(rendered["single"]["lb1"]["keepalived"], "unicast_peer") == ["198.51.100.10"]
+
+
+def test_the_fast_profile_of_three_hosts(rendered):
+    text = rendered["three"]["lb2"]["keepalived"]
+    assert "advert_int 0.1" in section(text, "vrrp_instance vip")
+    assert section(text, "unicast_peer") == ["198.51.100.11", "198.51.100.13"]
+
+
+def test_the_first_vip_is_announced_and_the_others_go_with_it(rendered):
+    text = rendered["two vips"]["lb1"]["keepalived"]
+    assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
+    assert section(text, "virtual_ipaddress_excluded") == [f"198.51.100.9/24 dev {INTERFACE}"]
+
+
+def test_without_a_gateway_none_is_asked(rendered):
+    assert "ping" in rendered["pair"]["lb1"]["keepalived"]
+    assert "ping" in rendered["one service"]["lb1"]["keepalived"], "the site's variable holds for each host"
+
+
+# --- nothing breaks out ------------------------------------------------------------------------------------------------
+
+HOSTILE = ["a\n    bind :23", "a\r", "a b", "a#b", 'a"b', "a'b", "a\\", "a}", "a{{1}}", "a{%raw%}", "a\u2028b", "a\x00", "$a", "a!b", "-a"]
+REFUSED = {
+    "node's name": lambda text: {"infinitt_nodes": [{**NODES[0], "name": text}, NODES[1]]},
+    "node's address": lambda text: {"infinitt_nodes": [{**NODES[0], "address": text}, NODES[1]]},
+    "service's name": lambda text: {"infinitt_services": {text: {"port": 2575}}},
+    "status": lambda text: {"infinitt_services": {"web": {"check_status": text}}},
+    "vip": lambda text: {"infinitt_vip": text},
+    "service's vip": lambda text: {"infinitt_services": {"mwl": {"vip": text}}},
+    "router id": lambda text: {"infinitt_router_id": text},
+}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_the_model_refuses_what_is_not_a_name_or_an_address(field):
+    for text in HOSTILE:
+        assert build(on_this_machine(PAIR), **REFUSED[field](text)).problems, text
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
+    def site(paths, names, titles, secret):
+        services = {f"web{i}": {"port": 8000 + i, "mode": "http", "check_path": path, "check_host": names[i % len(names)]} for i, path in enumerate(paths)}
+        services |= {f"dicom{i}": {"port": 9000 + i, "check": "echo", "called_ae": title} for i, title in enumerate(titles)}
+        return {"infinitt_services": services, "infinitt_stats_port": 8404, "infinitt_stats_password": secret}
+
+    def passes(key, text):
+        return not build(on_this_machine(PAIR), infinitt_services={"web": {key: text}}).problems
+
+    paths = [f"/{text}" for text in HOSTILE if passes("check_path", f"/{text}")]
+    names = [text for text in HOSTILE if passes("check_host", text)]
+    titles = [text for text in HOSTILE if passes("called_ae", text)]
+    assert paths == ["/$a", "/a!b", "/-a"] and names == ["-a"] and "a{{1}}" in titles and not any(ord(char) < 32 for char in "".join(titles))
+    secret = "".join(re.findall(r"[!-&(-~]+", "".join(HOSTILE)))
+    sites = {"hostile": site(paths, names, titles, secret), "harmless": site(["/a"] * len(paths), ["a"], ["a"] * len(titles), "a")}
+    built = {name: build(on_this_machine({"lb1": PAIR["lb1"]}), **written) for name, written in sites.items()}
+    assert built["hostile"].problems == []
+    texts = {name: hosts["lb1"]["haproxy"] for name, hosts in rendering.render({name: (sites[name], built[name].as_dict()) for name in sites}).items()}
+
+    assert [line.split()[:2] for line in texts["hostile"].splitlines()] == [line.split()[:2] for line in texts["harmless"].splitlines()]
+    for path in paths:
+        assert f"http-check send meth HEAD uri {path} ver HTTP/1.1 hdr Host -a hdr" in texts["hostile"]
+    assert f"    stats auth 'stats:{secret}'\n" in texts["hostile"]
+    (tmp_path / "haproxy.cfg").write_text(texts["hostile"])
+    code, said = haproxy_says(tmp_path / "haproxy.cfg")
+    assert code == 0, said
