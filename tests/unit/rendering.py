@@ -39,10 +39,20 @@ def _variables(loader):
     def load(path):
         return loader.load_from_file(str(REPOSITORY / "roles" / path), trusted_as_template=True)
 
-    given = {task["ansible.builtin.import_role"]["name"].split(".")[-1]: task["vars"] for task in load("infinitt/tasks/main.yml") if "ansible.builtin.import_role" in task}
+    given = {
+        task["ansible.builtin.import_role"]["name"].split(".")[-1]: task["vars"]
+        for task in load("infinitt/tasks/main.yml")
+        if "ansible.builtin.import_role" in task
+    }
     site = {**load("infinitt/defaults/main.yml"), **load("infinitt/vars/main.yml")}
     return {
-        role: {**load(f"{role}/defaults/main.yml"), **site, **load(f"{role}/vars/main.yml"), **given[role], "ansible_search_path": [str(REPOSITORY / "roles" / role)]}
+        role: {
+            **load(f"{role}/defaults/main.yml"),
+            **site,
+            **load(f"{role}/vars/main.yml"),
+            **given[role],
+            "ansible_search_path": [str(REPOSITORY / "roles" / role)],
+        }
         for role in ROLES
     }
 

@@ -38,8 +38,18 @@ def end(service="dicom", node="pacs1", reachable=True):
 @pytest.fixture
 def seen():
     return {
-        "lb1": {"endpoints": [end()], "owners": {"eth0": {VIP: [], LB2: ["02:00:00:00:00:12"]}}, "listeners": [SSHD], "macs": ["02:00:00:00:00:11"]},
-        "lb2": {"endpoints": [end()], "owners": {"eth0": {VIP: [], LB1: ["02:00:00:00:00:11"]}}, "listeners": [SSHD], "macs": ["02:00:00:00:00:12"]},
+        "lb1": {
+            "endpoints": [end()],
+            "owners": {"eth0": {VIP: [], LB2: ["02:00:00:00:00:12"]}},
+            "listeners": [SSHD],
+            "macs": ["02:00:00:00:00:11"],
+        },
+        "lb2": {
+            "endpoints": [end()],
+            "owners": {"eth0": {VIP: [], LB1: ["02:00:00:00:00:11"]}},
+            "listeners": [SSHD],
+            "macs": ["02:00:00:00:00:12"],
+        },
     }
 
 
@@ -111,7 +121,10 @@ def test_an_ipv6_vip_minds_ipv6_listeners(seen):
     assert len(preflight.problems(site, seen, "all")) == 1
 
 
-@pytest.mark.parametrize("require, answers, sentences", [("all", [True, False], 1), ("any", [True, False], 0), ("any", [False, False], 1), ("none", [False, False], 0)])
+@pytest.mark.parametrize(
+    "require, answers, sentences",
+    [("all", [True, False], 1), ("any", [True, False], 0), ("any", [False, False], 1), ("none", [False, False], 0)],
+)
 def test_how_many_nodes_must_answer(seen, require, answers, sentences):
     seen["lb2"]["endpoints"] = [end(node=f"pacs{number}", reachable=answer) for number, answer in enumerate(answers)]
     assert len(preflight.problems(SITE, seen, require)) == sentences

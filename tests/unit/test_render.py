@@ -21,7 +21,14 @@ from test_model import NODES, build, facts, hosts
 INTERFACE = next((name for name in sorted(os.listdir("/sys/class/net")) if name != "lo"), "eth0")
 PAIR = hosts()
 V6 = {
-    f"lb{n}": {"variables": {}, "ansible_host": f"2001:db8::1{n}", "facts": {**facts("203.0.113.1"), "eth0": {"device": "eth0", "ipv6": [{"address": f"2001:db8::1{n}", "prefix": "64", "scope": "global"}]}}}
+    f"lb{n}": {
+        "variables": {},
+        "ansible_host": f"2001:db8::1{n}",
+        "facts": {
+            **facts("203.0.113.1"),
+            "eth0": {"device": "eth0", "ipv6": [{"address": f"2001:db8::1{n}", "prefix": "64", "scope": "global"}]},
+        },
+    }
     for n in (1, 2)
 }
 RIS = [{"name": "ris", "address": "198.51.100.31"}]
@@ -33,21 +40,51 @@ SITES = {
     "three": (hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}), {"infinitt_failover": "fast"}),
     "ipv6": (V6, {"infinitt_vip": "2001:db8::10/64", "infinitt_nodes": [{"name": "pacs1", "address": "2001:db8::21"}, NODES[1]]}),
     "two vips": (PAIR, {"infinitt_services": {"mwl": {"vip": "198.51.100.9/24", "port": 104, "node_port": 204}}}),
-    "every check": (PAIR, {"infinitt_services": {
-        "web": {"check_path": "/health?full=1", "check_host": "pacs.example.org", "check_status": "200,302,401-403"},
-        "dicom": {"check": "echo", "called_ae": "ARCHIVE", "calling_ae": "LB 1"},
-        "query": {"check": "associate"},
-        "ris": {"port": 8080, "mode": "http", "check": "tcp", "persistence": "source"},
-    }}),
-    "unequal nodes": (PAIR, {"infinitt_nodes": [{**NODES[0], "weight": 10, "max_connections": 20}, {**NODES[1], "weight": 0}, {"name": "pacs3", "address": "198.51.100.23", "backup": True}]}),
-    "persistence": (PAIR, {"infinitt_services": {"web": {"persist_for": "4h"}, "dicom": {"persistence": "none"}, "query": {"persist_for": "30m"}}}),
+    "every check": (
+        PAIR,
+        {
+            "infinitt_services": {
+                "web": {"check_path": "/health?full=1", "check_host": "pacs.example.org", "check_status": "200,302,401-403"},
+                "dicom": {"check": "echo", "called_ae": "ARCHIVE", "calling_ae": "LB 1"},
+                "query": {"check": "associate"},
+                "ris": {"port": 8080, "mode": "http", "check": "tcp", "persistence": "source"},
+            }
+        },
+    ),
+    "unequal nodes": (
+        PAIR,
+        {
+            "infinitt_nodes": [
+                {**NODES[0], "weight": 10, "max_connections": 20},
+                {**NODES[1], "weight": 0},
+                {"name": "pacs3", "address": "198.51.100.23", "backup": True},
+            ]
+        },
+    ),
+    "persistence": (
+        PAIR,
+        {"infinitt_services": {"web": {"persist_for": "4h"}, "dicom": {"persistence": "none"}, "query": {"persist_for": "30m"}}},
+    ),
     "nodes of its own": (PAIR, {"infinitt_services": {"mwl": {"nodes": RIS}, "query": {"nodes": ["pacs2"]}}}),
     "stats page": (PAIR, {"infinitt_stats_port": 8404, "infinitt_stats_password": 'a"#{{7*7}}\\$%!'}),
-    "one service": (PAIR, {"infinitt_services": {"web": {"enabled": False}, "query": {"enabled": False}, "mwl": {"enabled": False}}, "infinitt_gateway": "none"}),
-    "odd names": (PAIR, {
-        "infinitt_nodes": [{**NODES[0], "name": "PACS_1.a-b"}, NODES[1]],
-        "infinitt_services": {"web": {"check_path": "/a~b$c&d=(e)*+,;:@%20!", "check_host": "[2001:db8::1]:80"}, "dicom": {"check": "echo", "called_ae": """A"B'#{{1}}%$"""}, "hl7.v2_x-y": {"port": 2575}},
-    }),
+    "one service": (
+        PAIR,
+        {
+            "infinitt_services": {"web": {"enabled": False}, "query": {"enabled": False}, "mwl": {"enabled": False}},
+            "infinitt_gateway": "none",
+        },
+    ),
+    "odd names": (
+        PAIR,
+        {
+            "infinitt_nodes": [{**NODES[0], "name": "PACS_1.a-b"}, NODES[1]],
+            "infinitt_services": {
+                "web": {"check_path": "/a~b$c&d=(e)*+,;:@%20!", "check_host": "[2001:db8::1]:80"},
+                "dicom": {"check": "echo", "called_ae": """A"B'#{{1}}%$"""},
+                "hl7.v2_x-y": {"port": 2575},
+            },
+        },
+    ),
 }
 
 
@@ -107,7 +144,13 @@ def test_keepalived_accepts_it(name, rendered, tmp_path):
         here = here.replace("script_user root", f"script_user {me}").replace('file "/run/', f'file "{tmp_path}/')
         path = tmp_path / f"{host}.conf"
         path.write_text(here)
-        done = subprocess.run(["keepalived", "--config-test", "--use-file", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            ["keepalived", "--config-test", "--use-file", str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0 and not done.stdout, done.stdout
 
 
@@ -172,7 +215,10 @@ def test_three_hosts_are_three_peers(rendered):
 def test_ipv6_stands_in_brackets(rendered):
     text = rendered["ipv6"]["lb1"]["haproxy"]
     assert "bind [2001:db8::10]:104 transparent" in section(text, "frontend dicom")
-    assert [line.split()[2] for line in section(text, "backend dicom") if line.startswith("server ")] == ["[2001:db8::21]:104", "198.51.100.22:104"]
+    assert [line.split()[2] for line in section(text, "backend dicom") if line.startswith("server ")] == [
+        "[2001:db8::21]:104",
+        "198.51.100.22:104",
+    ]
     assert "peer lb2 [2001:db8::12]:1024" in section(text, "peers pair")
 
 
@@ -180,7 +226,10 @@ def test_one_port_on_two_vips(rendered):
     text = rendered["two vips"]["lb1"]["haproxy"]
     assert "bind 198.51.100.10:104 transparent" in section(text, "frontend dicom")
     assert "bind 198.51.100.9:104 transparent" in section(text, "frontend mwl")
-    assert [line.split()[2] for line in section(text, "backend mwl") if line.startswith("server ")] == ["198.51.100.21:204", "198.51.100.22:204"]
+    assert [line.split()[2] for line in section(text, "backend mwl") if line.startswith("server ")] == [
+        "198.51.100.21:204",
+        "198.51.100.22:204",
+    ]
 
 
 def test_every_check_is_what_was_asked_for(rendered):
@@ -188,7 +237,10 @@ def test_every_check_is_what_was_asked_for(rendered):
     web = section(text, "backend web")
     assert "http-check send meth HEAD uri /health?full=1 ver HTTP/1.1 hdr Host pacs.example.org hdr Connection close" in web
     assert "http-check expect status 200,302,401-403" in web
-    steps = {name: [line.split()[1:3] for line in section(text, f"backend {name}") if line.startswith("tcp-check ")] for name in ("dicom", "query")}
+    steps = {
+        name: [line.split()[1:3] for line in section(text, f"backend {name}") if line.startswith("tcp-check ")]
+        for name in ("dicom", "query")
+    }
     assert [step[0] for step in steps["dicom"]] == ["connect", "send-binary", "expect", "send-binary", "expect", "send-binary"]
     assert [step[0] for step in steps["query"]] == ["connect", "send-binary", "expect", "send-binary"]
     assert steps["dicom"][0] == steps["query"][0] == ["connect", "linger"]
@@ -200,7 +252,11 @@ def test_every_check_is_what_was_asked_for(rendered):
 
 
 def test_weight_limit_and_backup_of_a_node(rendered):
-    servers = [line.split(" check")[1] for line in section(rendered["unequal nodes"]["lb1"]["haproxy"], "backend dicom") if line.startswith("server ")]
+    servers = [
+        line.split(" check")[1]
+        for line in section(rendered["unequal nodes"]["lb1"]["haproxy"], "backend dicom")
+        if line.startswith("server ")
+    ]
     assert servers == [" weight 10 maxconn 20", " weight 0", " backup"]
 
 
@@ -240,14 +296,25 @@ def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
     for host, own, other, priority in (("lb1", 11, 12, 254), ("lb2", 12, 11, 253)):
         text = rendered["pair"][host]["keepalived"]
         instance = section(text, "vrrp_instance vip")
-        for line in ("state BACKUP", "nopreempt", "advert_int 0.25", f"interface {INTERFACE}", "virtual_router_id 10", f"priority {priority}", f"unicast_src_ip 198.51.100.{own}"):
+        for line in (
+            "state BACKUP",
+            "nopreempt",
+            "advert_int 0.25",
+            f"interface {INTERFACE}",
+            "virtual_router_id 10",
+            f"priority {priority}",
+            f"unicast_src_ip 198.51.100.{own}",
+        ):
             assert line in instance
         assert section(text, "unicast_peer") == [f"198.51.100.{other}"]
         assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
         assert "vrrp_version 3" in section(text, "global_defs")
         # HAProxy's end is told by systemd at once, and one that hangs by a script: either takes the VIP away.
         assert 'file "/run/haproxy.state"' in section(text, "track_file file_2") and section(text, "track_file") == ["file_1", "file_2"]
-        assert "weight 0" in section(text, "vrrp_script haproxy_answers") and section(text, "track_script") == ["haproxy_answers", "gateway"]
+        assert "weight 0" in section(text, "vrrp_script haproxy_answers") and section(text, "track_script") == [
+            "haproxy_answers",
+            "gateway",
+        ]
 
 
 def test_a_single_unit_announces_itself_to_its_own_vip(rendered):
@@ -294,7 +361,10 @@ def test_the_model_refuses_what_is_not_a_name_or_an_address(field):
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
 def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
     def site(paths, names, titles, secret):
-        services = {f"web{i}": {"port": 8000 + i, "mode": "http", "check_path": path, "check_host": names[i % len(names)]} for i, path in enumerate(paths)}
+        services = {
+            f"web{i}": {"port": 8000 + i, "mode": "http", "check_path": path, "check_host": names[i % len(names)]}
+            for i, path in enumerate(paths)
+        }
         services |= {f"dicom{i}": {"port": 9000 + i, "check": "echo", "called_ae": title} for i, title in enumerate(titles)}
         return {"infinitt_services": services, "infinitt_stats_port": 8404, "infinitt_stats_password": secret}
 
@@ -304,12 +374,17 @@ def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
     paths = [f"/{text}" for text in HOSTILE if passes("check_path", f"/{text}")]
     names = [text for text in HOSTILE if passes("check_host", text)]
     titles = [text for text in HOSTILE if passes("called_ae", text)]
-    assert paths == ["/$a", "/a!b", "/-a"] and names == ["-a"] and "a{{1}}" in titles and not any(ord(char) < 32 for char in "".join(titles))
+    assert (
+        paths == ["/$a", "/a!b", "/-a"] and names == ["-a"] and "a{{1}}" in titles and not any(ord(char) < 32 for char in "".join(titles))
+    )
     secret = "".join(re.findall(r"[!-&(-~]+", "".join(HOSTILE)))
     sites = {"hostile": site(paths, names, titles, secret), "harmless": site(["/a"] * len(paths), ["a"], ["a"] * len(titles), "a")}
     built = {name: build(on_this_machine({"lb1": PAIR["lb1"]}), **written) for name, written in sites.items()}
     assert built["hostile"].problems == []
-    texts = {name: hosts["lb1"]["haproxy"] for name, hosts in rendering.render({name: (sites[name], built[name].as_dict()) for name in sites}).items()}
+    texts = {
+        name: hosts["lb1"]["haproxy"]
+        for name, hosts in rendering.render({name: (sites[name], built[name].as_dict()) for name in sites}).items()
+    }
 
     assert [line.split()[:2] for line in texts["hostile"].splitlines()] == [line.split()[:2] for line in texts["harmless"].splitlines()]
     for path in paths:
