@@ -710,8 +710,7 @@ def _hosts(
             site.note(f"infinitt_address of {name}", f"is {own[name]}, which the host does not have", f"its addresses are {have}")
             continue
         ports = [{"address": service.address, "port": service.port, "for": service.name} for service in site.services]
-        if len(hosts) > 1:
-            ports.append({"address": own[name], "port": peers_port, "for": "HAProxy's peers"})
+        ports.append({"address": own[name], "port": peers_port, "for": "HAProxy's peers"})
         if stats_port:
             ports.append({"address": own[name], "port": stats_port, "for": "the stats page"})
         site.hosts[name] = Host(

@@ -202,10 +202,10 @@ def test_both_hosts_run_the_same_services_and_know_their_own_name(rendered):
     assert "localpeer lb1" in lines(first) and "localpeer lb2" in lines(second)
 
 
-def test_a_single_unit_replicates_to_nobody(rendered):
+def test_a_single_unit_is_its_own_peer_so_that_its_table_outlives_a_reload(rendered):
     text = rendered["single"]["lb1"]["haproxy"]
-    assert not re.search(r"^\s*(local)?peers?\b", text, re.MULTILINE)
-    assert section(text, "backend affinity_dicom") == ["stick-table type ipv6 size 100k expire 28800s srvkey name"]
+    assert [line.split()[1] for line in section(text, "peers pair")] == ["lb1"]
+    assert section(text, "backend affinity_dicom") == ["stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"]
 
 
 def test_three_hosts_are_three_peers(rendered):

@@ -51,7 +51,7 @@ def main() -> None:
     jar = pathlib.Path(told["jar"])
     cookies = json.loads(jar.read_text()) if jar.exists() else {}
     print(time.time())
-    for _ in range(3):
+    for visit in range(3):
         for client in told["clients"]:
             for service, port in told["services"].items():
                 if service == "web":
