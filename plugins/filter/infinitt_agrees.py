@@ -37,7 +37,7 @@ _value:
   type: bool
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import agrees  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import agrees
 
 
 class FilterModule:

@@ -35,7 +35,7 @@ _value:
   type: str
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import asker  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import asker
 
 
 class FilterModule:

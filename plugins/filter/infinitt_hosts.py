@@ -30,9 +30,9 @@ _value:
   elements: str
 """
 
-from ansible.errors import AnsibleFilterError  # noqa: E402
+from ansible.errors import AnsibleFilterError
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.model import GROUP, nearest  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.model import GROUP, nearest
 
 
 def infinitt_hosts(groups):

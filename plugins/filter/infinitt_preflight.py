@@ -44,7 +44,7 @@ _value:
   elements: str
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.preflight import problems  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.preflight import problems
 
 
 class FilterModule:

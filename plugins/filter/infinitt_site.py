@@ -90,9 +90,9 @@ _value:
       type: int
 """
 
-from ansible.errors import AnsibleFilterError  # noqa: E402
+from ansible.errors import AnsibleFilterError
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model
 
 
 def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peers_port):

@@ -61,7 +61,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import verify  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import verify
 
 
 class FilterModule:

@@ -36,7 +36,7 @@ _value:
     dicom on pacs2 (198.51.100.22 port 104), asked from lb1: refused the connection
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import preflight_table  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import preflight_table
 
 
 class FilterModule:

@@ -48,7 +48,7 @@ _value:
     - "Nobody holds the VIP 198.51.100.10; see what Keepalived says: journalctl -u keepalived."
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import problems  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import problems
 
 
 class FilterModule:

@@ -63,7 +63,7 @@ _value:
     - dicom on pacs2 is down (Layer4 connection problem: Connection refused), for 1 min.
 """
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import status_screen  # noqa: E402
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import status_screen
 
 
 class FilterModule:

@@ -685,10 +685,10 @@ def _hosts(
             )
 
     own = {}
+    # The prefix in the VIP may be /32; the network is the interface's, where one was seen.
+    network_prefix = _network_prefix(placed, hosts, vips, first_vip)
     for name in hosts:
-        # The prefix in the VIP may be /32; the network is the interface's, where one was seen.
-        seen = _network_prefix(placed, hosts, vips, first_vip)
-        ip = _own_address(site, name, written[name], first_vip, seen)
+        ip = _own_address(site, name, written[name], first_vip, network_prefix)
         if ip:
             own[name] = ip
     for name, ip in own.items():
