@@ -70,6 +70,13 @@ _value:
       description: The enabled services with all their keys, as C(haproxy_services) takes them.
       type: list
       elements: dict
+    layer4_services:
+      description: Those of them that the kernel forwards, as C(layer4_services) takes them.
+      type: list
+      elements: dict
+    source_ports:
+      description: Ports from which the nodes are asked, as C(layer4_source_ports) takes them.
+      type: str
     node_checks:
       description: The services as M(pacs.loadbalancer.infinitt_backend_check) asks them on the nodes.
       type: list

@@ -82,6 +82,7 @@ class Service:
     timeout: int
     nodes: list[Node]
     affinity: str | None = None
+    layer: int = 7
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,20 @@ class Vip:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """One end of the mirror of forwarded connections, and the other's address. Empty where there is none."""
+
+    address: str = ""
+    interface: str = ""
+    peer: str = ""
+
+
+@dataclass(frozen=True)
 class Host:
-    """What one load balancer is told. ``peers`` are the other load balancers, reached or not."""
+    """What one load balancer is told. ``peers`` are the other load balancers, reached or not.
+
+    ``unmirrored``: addresses and networks whose connections are the hosts' own.
+    """
 
     name: str
     address: str
@@ -105,6 +118,8 @@ class Host:
     peers: list[dict[str, str]]
     gateway: str | None
     ports: list[dict[str, Any]]
+    mirror: Mirror
+    unmirrored: list[str]
 
 
 @dataclass
@@ -119,8 +134,20 @@ class Site:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for the templates, with the questions that the backend check asks on the nodes and on the VIPs."""
+        plain = asdict(self)
+        for service in plain["services"]:
+            del service["layer"]  # HAProxy has a service either way
         return {
-            **asdict(self),
+            **plain,
+            "layer4_services": [
+                {
+                    **{key: getattr(service, key) for key in ("name", "address", "port")},
+                    "nodes": [{key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup")} for node in service.nodes],
+                }
+                for service in self.services
+                if service.layer == 4
+            ],
+            "source_ports": _source_ports(self.services),
             "node_checks": [
                 {
                     **_question(service),
@@ -158,6 +185,13 @@ def _question(service: Service) -> dict[str, str]:
         "echo": ("called_ae", "calling_ae"),
     }
     return {key: getattr(service, key) for key in ("name", "check", *keys[service.check])}
+
+
+def _source_ports(services: Sequence[Service]) -> str:
+    """The widest range of ports above 1023 that no forwarded service has: from these the nodes are asked."""
+    edges = sorted({1023, 65536, *(service.port for service in services if service.layer == 4 and service.port > 1023)})
+    low, high = max(zip(edges, edges[1:]), key=lambda pair: pair[1] - pair[0])
+    return f"{low + 1}-{high - 1}"
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -278,6 +312,12 @@ def gateway(value: Any) -> str:
     return "none" if value == "none" else address(value)
 
 
+def layer(value: Any) -> int:
+    if not isinstance(value, bool) and str(value).strip() in ("4", "7"):
+        return int(value)
+    raise Wrong(f"is {show(value)}", "give 7, where HAProxy ends the connections, or 4, where the kernel forwards them")
+
+
 PORT = integer(1, 65535)
 SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "enabled": boolean,
@@ -285,6 +325,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "node_port": PORT,
     "vip": virtual_address,
     "mode": choice("http", "tcp"),
+    "layer": layer,
     "nodes": lambda value: value,  # a list of its own: read by _service_nodes
     "check": choice("tcp", "http", "associate", "echo"),
     "check_path": text(PATH, "give a path that begins with / and has no spaces or quotes, such as /health"),
@@ -305,6 +346,7 @@ NODE_KEYS: dict[str, Callable[[Any], Any]] = {
 }
 SITE_KEYS: dict[str, Callable[[Any], Any]] = {
     "infinitt_preflight": choice("all", "any", "none"),
+    "infinitt_layer": layer,
     "infinitt_failover": choice("standard", "fast", "conservative"),
     "infinitt_router_id": integer(1, 255),
     "infinitt_stats_port": PORT,
@@ -314,6 +356,7 @@ HOST_KEYS: dict[str, Callable[[Any], Any]] = {
     "infinitt_address": address,
     "infinitt_interface": text(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,14}"), "give an interface's name, such as eth0"),
     "infinitt_gateway": gateway,
+    "infinitt_mirror_address": address,
 }
 
 
@@ -400,6 +443,7 @@ def _services(
     vip: tuple[str, int | None] | None,
     known: Mapping[str, Mapping[str, Any]],
     defaults: Mapping[str, Mapping[str, Any]],
+    site_layer: int,
 ) -> tuple[list[Service], dict[str, tuple[str, int | None]]]:
     """The enabled services, and the VIP that each of them names for itself."""
     if not is_set(written):
@@ -441,6 +485,9 @@ def _services(
         its_nodes = _service_nodes(site, f"{where}.nodes", own.get("nodes"), nodes)
         if its_vip is None or not its_nodes:
             continue
+        its_layer = own.get("layer", site_layer if merged["mode"] == "tcp" else 7)
+        if its_layer == 4:
+            _only_a_proxy(site, where, own, merged, its_vip[0], its_nodes)
         vips[name] = its_vip
         port = merged["port"]
         services.append(
@@ -463,6 +510,7 @@ def _services(
                     for node in its_nodes
                     if "name" in node and "address" in node
                 ],
+                layer=its_layer,
             )
         )
     bound: dict[tuple[str, int], str] = {}
@@ -474,7 +522,45 @@ def _services(
                 f"is {service.port}, which {other} has on {service.address} already",
                 "give it another port or a vip of its own",
             )
-    return _with_affinity(services), vips
+    services = _with_affinity(services)
+    _one_layer(site, services)
+    return services, vips
+
+
+def _only_a_proxy(
+    site: Site, where: str, own: Mapping[str, Any], merged: Mapping[str, Any], vip: str, nodes: Sequence[Mapping[str, Any]]
+) -> None:
+    """What the kernel cannot do for a service at layer 4 is refused."""
+    if merged["mode"] == "http":
+        site.note(f"{where}.layer", "is 4 with mode http", "only a proxy understands HTTP: give layer 7")
+    elif merged["persistence"] != "source":
+        site.note(f"{where}.persistence", f"is {merged['persistence']} at layer 4", "there a client's address chooses its node: give source, or layer 7")
+    if "persist_for" in own:
+        site.note(f"{where}.persist_for", "is given at layer 4", "there a client keeps its node for good: leave it out, or give layer 7")
+    for node in nodes:
+        if node.get("max_connections"):
+            site.note(
+                f"{where}.layer", f"is 4, and the node {node['name']} has max_connections", "only a proxy can count: leave that out, or give layer 7"
+            )
+        if "address" in node and netaddr.IPAddress(node["address"]).version != netaddr.IPAddress(vip).version:
+            site.note(
+                f"{where}.layer",
+                f"is 4, and the node {node['name']} ({node['address']}) is of another family than the VIP {vip}",
+                "only a proxy can go between them: give layer 7",
+            )
+
+
+def _one_layer(site: Site, services: Sequence[Service]) -> None:
+    """Services that share a client's node choose it in the same place."""
+    by_name = {service.name: service for service in services}
+    for service in services:
+        other = by_name[service.affinity] if service.affinity else service
+        if service.layer != other.layer:
+            site.note(
+                f"infinitt_services.{service.name}.layer",
+                f"is {service.layer}, and that of {other.name}, with which it shares a client's node, is {other.layer}",
+                "give both the same layer, or one of them another persistence",
+            )
 
 
 def _url_host(ip: str) -> str:
@@ -616,7 +702,7 @@ def build(
         site.note("infinitt_nodes", "is empty", "give the PACS nodes, such as [{name: pacs1, address: 198.51.100.21}]")
     else:
         nodes = _nodes(site, "infinitt_nodes", variables["infinitt_nodes"])
-    site.services, service_vips = _services(site, variables.get("infinitt_services"), nodes, vip, services, defaults)
+    site.services, service_vips = _services(site, variables.get("infinitt_services"), nodes, vip, services, defaults, given.get("infinitt_layer") or 7)
     if nodes and vip and not site.services and not site.problems:
         site.note("infinitt_services", "switches every service off", "leave one enabled")
 
@@ -700,6 +786,7 @@ def _hosts(
         if first_vip and netaddr.IPAddress(ip).version != netaddr.IPAddress(first_vip).version:
             site.note(f"infinitt_address of {name}", f"is {ip}, of another family than the VIP {first_vip}", "both are IPv4 or both IPv6")
     site.peers = [{"name": name, "address": own[name]} for name in hosts if name in own]
+    ends = _ends(site, written, own)
     for index, (name, host) in enumerate(hosts.items()):
         if host.get("facts") is None or name not in own:
             continue
@@ -722,7 +809,40 @@ def _hosts(
             peers=[peer for peer in site.peers if peer["name"] != name],
             gateway=_gateway(written[name], host["facts"], own[name], nets),
             ports=ports,
+            mirror=_mirror(site, name, ends, nets),
+            unmirrored=[*dict.fromkeys([*own.values(), *ends.values()]), *_bridges(host["facts"], {interface, *(v.interface for v in placed.get(name, []))})],
         )
+
+
+def _ends(site: Site, written: Mapping[str, Mapping[str, Any]], own: Mapping[str, str]) -> dict[str, str]:
+    """The addresses between which connections are mirrored, by host: of the first two, since a mirror has two ends."""
+    if not any(service.layer == 4 for service in site.services) or len(own) < 2:
+        return {}
+    given = {name: written[name]["infinitt_mirror_address"] for name in own if "infinitt_mirror_address" in written[name]}
+    ends = dict([*given.items()][:2] if len(given) > 1 else [*own.items()][:2])
+    for name in given:
+        if len(given) == 1:
+            site.note(f"infinitt_mirror_address of {name}", "is given, and no other load balancer has one", "give both ends of the link")
+    if len({netaddr.IPAddress(ip).version for ip in ends.values()}) > 1:
+        site.note(f"infinitt_mirror_address of {list(ends)[0]}", f"is of another family than that of {list(ends)[1]}", "give both of one")
+    return ends
+
+
+def _mirror(site: Site, name: str, ends: Mapping[str, str], nets: list[tuple[str, str, int]]) -> Mirror:
+    if name not in ends:
+        return Mirror()
+    interface = next((net for net, ip, prefix in nets if ip == ends[name]), None)
+    if interface is None:
+        have = ", ".join(ip for net, ip, prefix in nets) or "none"
+        site.note(f"infinitt_mirror_address of {name}", f"is {ends[name]}, which the host does not have", f"its addresses are {have}")
+        return Mirror()
+    return Mirror(ends[name], interface, next(ip for other, ip in ends.items() if other != name))
+
+
+def _bridges(facts: Mapping[str, Any], ours: set[str]) -> list[str]:
+    """The networks of the host's containers and virtual machines: the other host may have the same ones for its own."""
+    bridges = {entry.get("device") for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"}
+    return sorted({str(netaddr.IPNetwork(f"{ip}/{prefix}").cidr) for net, ip, prefix in networks(facts) if net in bridges - ours})
 
 
 def _gateway(written: Mapping[str, Any], facts: Mapping[str, Any], own: str, nets: list[tuple[str, str, int]]) -> str | None:
