@@ -137,6 +137,7 @@ def describe(endpoint: Endpoint, answer: Answer) -> dict:
         "total_ms": round(answer.total * 1000, 1),
         "error": failure and {"kind": failure.kind, "text": failure.text},
         "note": answer.note,
+        "source": answer.source and dict(zip(("address", "port"), answer.source)),
     }
 
 

@@ -75,7 +75,8 @@ class Check:
 class Answer:
     """What came of asking: seconds by phase and in all, and the failure, if any.
 
-    note: what is worth telling although it is no failure; head: of an HTTP answer.
+    note: what is worth telling although it is no failure; head: of an HTTP answer;
+    source: address and port from which it was asked, where a connection was made.
     """
 
     total: float
@@ -83,6 +84,7 @@ class Answer:
     failure: Failure | None = None
     note: str | None = None
     head: http_head.Head | None = None
+    source: tuple[str, int] | None = None
 
 
 class Deadline:
@@ -180,6 +182,7 @@ class Conversation:
         self.failure: Failure | None = None
         self.note: str | None = None
         self.head: http_head.Head | None = None
+        self.source: tuple[str, int] | None = None
 
     async def within(self, seconds: float, phases: Awaitable[None]) -> None:
         """Await phases for so many seconds at most; Failure says what went wrong and when."""
@@ -225,6 +228,7 @@ class Conversation:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     await self._loop.sock_connect(self._socket, sockaddr)
+                    self.source = self._socket.getsockname()[:2]
                     return
                 except OSError:
                     if number == len(addresses):
@@ -318,7 +322,12 @@ async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
         conversation.close()
     latency = {k: v for k, v in conversation.latency.items() if k != "release"}
     return Answer(
-        ended - started, latency, conversation.failure, conversation.note, conversation.head
+        ended - started,
+        latency,
+        conversation.failure,
+        conversation.note,
+        conversation.head,
+        conversation.source,
     )
 
 

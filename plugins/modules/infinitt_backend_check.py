@@ -218,6 +218,10 @@ endpoints:
           description: The same in words, for DICOM in those of the standard.
           type: str
           sample: "rejected the association: rejected-permanent, DICOM UL service-user, called-AE-title-not-recognized"
+    source:
+      description: Address and port from which it was asked; null where no connection was made.
+      type: dict
+      sample: {address: 198.51.100.11, port: 40312}
     note:
       description: What is worth telling about an endpoint that does answer.
       type: str

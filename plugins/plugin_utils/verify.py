@@ -21,13 +21,20 @@ def asker(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> str
 
 
 def verify(
-    site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], asked_from: str, through: Sequence[Mapping[str, Any]]
+    site: Mapping[str, Any],
+    seen: Mapping[str, Mapping[str, Any]],
+    asked_from: str,
+    through: Sequence[Mapping[str, Any]],
+    ways: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, list[str]]:
     """``kept`` and ``broken``: promises that hold and that do not. ``unchecked``: those that this run could not look at.
 
     ``site``: the model's site. ``seen``, for each load balancer of this run: ``haproxy`` and ``keepalived`` (what the two
     info modules return) and ``endpoints`` (of the backend check on the nodes).
+    Where something is forwarded, also ``layer4``: ``status`` of layer4.service, the ``beacon`` that it put into its connection
+    table, and the beacons that it ``heard``.
     ``asked_from``: the host that asked the VIPs, ``through``: what it got (endpoints of the backend check).
+    ``ways``: of each load balancer, which of those connections its kernel forwarded.
     """
     kept: list[str] = []
     broken: list[str] = []
@@ -54,10 +61,12 @@ def verify(
     for name, saw in seen.items():
         broken += _daemons(name, saw)
         broken += _disagreements(name, saw["haproxy"]["services"], saw["endpoints"])
+    forwarded = [service["name"] for service in site.get("layer4_services", [])]
     for end in through:
         if not end["reachable"]:
             broken.append(
                 f"Answers: {end['service']} on the VIP {end['address']} port {end['port']} does not answer, asked from {asked_from}: {end['error']['text']}."
+                + ("".join(_obstacles(_having(end["address"], seen), seen)) if end["service"] in forwarded else "")
             )
     if answers:
         kept.append(f"{', '.join(endpoint['service'] for endpoint in through)} answer through it, asked from {asked_from}.")
@@ -65,6 +74,77 @@ def verify(
         unchecked.append(
             f"Not checked: answers over the wire. {asked_from} holds the VIP and asked itself, since no other load balancer of this run could."
         )
+    if forwarded:
+        kernel = _ways(forwarded, seen, asked_from, through, ways or {})
+        mirror = _mirror(site, seen)
+        for found in (kernel, mirror):
+            kept += found["kept"]
+            broken += found["broken"]
+            unchecked += found["unchecked"]
+    return {"kept": kept, "broken": broken, "unchecked": unchecked}
+
+
+def _ways(
+    forwarded: Sequence[str],
+    seen: Mapping[str, Mapping[str, Any]],
+    asked_from: str,
+    through: Sequence[Mapping[str, Any]],
+    ways: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[str, list[str]]:
+    """Did the answers come by the kernel? Only an entry in the holder's connection table says so: HAProxy answers there too."""
+    kept, broken, unchecked = [], [], []
+    for host, saw in seen.items():
+        status = saw["layer4"].get("status") or {}
+        if not status.get("running"):
+            broken.append(f"Layer 4: layer4.service does not run on {host}, so that HAProxy serves; see what it says: journalctl -u layer4.")
+        elif status["fault"]:
+            broken.append(f"Layer 4: on {host} {status['fault']}.")
+        elif not status["current"]:
+            broken.append(f"Layer 4: layer4.service on {host} does not run what was written; reload it there: systemctl reload layer4.")
+    for end in through:
+        if end["service"] not in forwarded or not end["reachable"]:
+            continue
+        holders = _having(end["address"], seen)
+        if asked_from in holders or not holders:
+            why = f"{asked_from} holds the VIP and reaches HAProxy when it asks itself" if holders else "its holder is not of this run"
+            unchecked.append(f"Not checked: the kernel's way to {end['service']}. {why}.")
+            continue
+        flow = next((flow for flow in ways.get(holders[0], []) if flow["client_port"] == end["source"]["port"]), None)
+        if flow:
+            kept.append(f"{end['service']} goes through the kernel of {holders[0]} to {flow['node']}.")
+        else:
+            broken.append(
+                f"Layer 4: {end['service']} was answered by HAProxy on {holders[0]} and not through its kernel; see whether its map has a node:"
+                " layer4 status." + "".join(_obstacles(holders, seen))
+            )
+    return {"kept": kept, "broken": broken, "unchecked": unchecked}
+
+
+def _obstacles(hosts: Sequence[str], seen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for host in hosts:
+        for found in (seen[host]["layer4"].get("status") or {}).get("obstacles", []):
+            yield f" The site's own rules may drop it: on {host} in table {found['table']}, chain {found['chain']}; add: {found['rule']}"
+
+
+def _mirror(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    kept, broken, unchecked = [], [], []
+    ends = [name for name, host in site["hosts"].items() if host["mirror"]["peer"]]
+    both = [name for name in ends if name in seen]
+    if len(both) == 2:
+        for here, there in (both, both[::-1]):
+            if seen[here]["layer4"]["beacon"] and seen[here]["layer4"]["beacon"] in seen[there]["layer4"]["heard"]:
+                continue
+            broken.append(
+                f"Mirror: what {here} has in its connection table does not appear on {there} within 1 s; see whether UDP port 3780 passes from"
+                f" {site['hosts'][here]['mirror']['address']} to {site['hosts'][there]['mirror']['address']} and whether conntrackd runs on both, and"
+                f" restart it on {there} and then on {here}: systemctl restart conntrackd."
+            )
+        if not broken:
+            kept.append(f"Connections are mirrored between {both[0]} and {both[1]}, both ways.")
+    elif ends:
+        unchecked.append(f"Not checked: the mirror between {' and '.join(ends)}. This run reached {both[0] if both else 'neither'} alone.")
+    else:
+        unchecked.append("Not mirrored: there is one load balancer, and its connections end with it.")
     return {"kept": kept, "broken": broken, "unchecked": unchecked}
 
 

@@ -16,10 +16,11 @@ The rules of this file:
 usage: layer4 run              the service itself; SIGHUP reads the configuration anew
        layer4 check FILE       is this a configuration?
        layer4 status           what runs, which flows there are, and how the mirror is (JSON)
+       layer4 flows CLIENT     the forwarded connections of a client (JSON)
        layer4 joined           after conntrackd's start: let the peer's connections come, for 3 s at most
        layer4 master           after this host has become master: let the mirror have all connections
        layer4 beacon           put an entry into the connection table that is no connection, and print its number
-       layer4 heard            print the numbers of the beacons that are here
+       layer4 heard NUMBER...  wait for these beacons, for 1 s at most, and print the numbers of those that are here
        layer4 try-mirror FILE  does this conntrackd.conf mirror? Tried between two network namespaces of its own
        layer4 undo             take back what was set in the kernel, and the table
 """
@@ -635,19 +636,17 @@ def joined() -> None:
         master()
         return
     deadline = time.monotonic() + 3
-    asked = quiet = 0
-    before = None
+    run("conntrackd", "-n")
+    before, quiet = (0, 0), 0
     while time.monotonic() < deadline and quiet < 2:
-        if not asked or not before:
-            run("conntrackd", "-n")
-            asked += 1
         wait(0.25)
         _code, report = run("conntrackd", "-s")
-        heard = number("Bytes recv", report) and number("connections created", report.partition("external inject")[2])
-        now = (number("Bytes recv", report) > 0, heard)
-        quiet = quiet + 1 if now == before and now[0] else 0
+        now = (number("Bytes recv", report), number("connections created", report.partition("external inject")[2]))
+        if not now[0]:
+            run("conntrackd", "-n")  # the two had not met yet
+        quiet = quiet + 1 if now[0] and now[1] == before[1] else 0
         before = now
-    if not quiet:
+    if not before[0]:
         say("The peer is silent: this host goes on without its connections.")
 
 
@@ -670,10 +669,22 @@ def beacon() -> None:
     print(port)
 
 
-def heard() -> None:
+def heard(*wanted: str) -> None:
     service, _node = first_end()
-    _code, answer = run("conntrack", "--dump", "--proto", "tcp", "--src", BEACON[family(service["address"])], "--dst", service["address"])
-    print(json.dumps([flow["client_port"] for flow in parse_flows(answer)]))
+    deadline = time.monotonic() + 1
+    while True:
+        here = [str(flow["client_port"]) for flow in flows_of(BEACON[family(service["address"])])]
+        if set(wanted) <= set(here) or time.monotonic() > deadline:
+            break
+        wait(0.05)
+    print(json.dumps(here))
+
+
+def flows_of(client: str) -> list[dict]:
+    """What of a client's connections goes to a node."""
+    nodes = {(node["address"], node["port"]) for service in json.loads(CONFIGURATION.read_text())["services"] for node in service["nodes"]}
+    _code, answer = run("conntrack", "--dump", "--family", f"ipv{family(client)}", "--proto", "tcp", "--src", client)
+    return [flow for flow in parse_flows(answer) if (flow["node"], flow["node_port"]) in nodes]
 
 
 TRY = """
@@ -730,6 +741,36 @@ def try_mirror(path: str) -> None:
 # --- what a person asks -----------------------------------------------------------------------------------------------
 
 
+def obstacles(ruleset: dict) -> list[dict[str, str]]:
+    """Chains of the site's that may drop what we forward, and the rule that each of them lacks, from `nft --json list ruleset`.
+
+    To accept a packet in one chain does not keep another one from dropping it.
+    """
+    items = [next(iter(item.items())) for item in ruleset["nftables"]]
+    chains = [value for kind, value in items if kind == "chain"]
+    rules = [value for kind, value in items if kind == "rule"]
+    found = []
+    for chain in chains:
+        if chain.get("hook") != "forward" or f"{chain['family']} {chain['table']}" == TABLE:
+            continue
+        place = (chain["family"], chain["table"], chain["name"])
+        own = [rule["expr"] for rule in rules if (rule["family"], rule["table"], rule["chain"]) == place]
+        if any("dnat" in json.dumps(expr) and any("accept" in part for part in expr) for expr in own):
+            continue
+        last = {key for part in (own[-1] if own else []) for key in part} - {"counter", "log"}
+        if chain.get("policy") != "drop" and (not last or last - {"drop", "reject"}):
+            continue
+        names = {other["name"] for other in chains if (other["family"], other["table"]) == place[:2]}
+        iptables = "ip6tables" if chain["family"] == "ip6" else "iptables"
+        if place[1:] == ("filter", "FORWARD"):
+            into = next((name for name in ("DOCKER-USER", "ufw-before-forward", "ufw6-before-forward") if name in names), "FORWARD")
+            rule = f"{iptables} -I {into} -m conntrack --ctstate DNAT -j ACCEPT"
+        else:
+            rule = f"nft insert rule {' '.join(place)} ct status dnat accept"
+        found.append({"table": " ".join(place[:2]), "chain": chain["name"], "rule": rule})
+    return found
+
+
 def units(names: list[str]) -> dict[str, dict[str, bool]]:
     """Of each unit: does it run, does it start at boot, and is one of its files newer than its process?"""
     files = {
@@ -762,12 +803,14 @@ def status() -> dict:
     code, report = run("conntrackd", "-s") if told["mirrored"] else (1, "")
     _code, queue = run("conntrackd", "-s", "queue") if told["mirrored"] else (1, "")
     taken = report.partition("external inject")[2]
+    ruleset_code, ruleset = run("nft", "--json", "list", "ruleset")
     logs = [f"layer4-flows@{address}.service" for address in dict.fromkeys(service["address"] for service in told["services"])]
     return {
         **state,
         "current": state["fingerprint"] == hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16],
         "running": time.time() - state["refreshed"] < 3 * REFRESH,
         "units": units(["layer4.service", *(["conntrackd.service"] if told["mirrored"] else []), *logs]),
+        "obstacles": obstacles(json.loads(ruleset)) if ruleset_code == 0 else [],
         "flows": flows,
         "table": {
             "used": int(kernel.get("net/netfilter/nf_conntrack_count") or 0),
@@ -800,20 +843,20 @@ def undo() -> None:
 def main() -> None:
     commands = {
         "run": serve,
+        "check": check,
         "status": lambda: print(json.dumps(status())),
+        "flows": lambda client: print(json.dumps(flows_of(client))),
         "joined": joined,
         "master": master,
         "beacon": beacon,
         "heard": heard,
+        "try-mirror": try_mirror,
         "undo": undo,
     }
-    of_a_file = {"check": check, "try-mirror": try_mirror}
-    if len(sys.argv) == 2 and sys.argv[1] in commands:
-        commands[sys.argv[1]]()
-    elif len(sys.argv) == 3 and sys.argv[1] in of_a_file:
-        of_a_file[sys.argv[1]](sys.argv[2])
-    else:
+    command, *words = sys.argv[1:] or [""]
+    if command not in commands or len(words) != {"check": 1, "flows": 1, "try-mirror": 1, "heard": len(words)}.get(command, 0):
         sys.exit(__doc__)
+    commands[command](*words)
 
 
 if __name__ == "__main__":
