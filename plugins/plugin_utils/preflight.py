@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, Mapping, Sequence
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import ESTABLISHED_LEAST, established_problem
+
 LISTENER = re.compile(r"\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+ *(?:users:\(\(\"(?P<process>[^\"]+)\")?")
 
 
@@ -16,7 +18,8 @@ def problems(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], req
     """One sentence for each promise that a deployment could not keep.
 
     ``site``: the model's site. ``seen``, for each load balancer that was asked: ``endpoints`` (of the backend check),
-    ``owners`` (by interface, the MACs that answer for each address), ``listeners`` (lines of ``ss -Hltnp``) and ``macs``.
+    ``owners`` (by interface, the MACs that answer for each address), ``listeners`` (lines of ``ss -Hltnp``), ``macs``, and
+    ``established_timeout`` (seconds; empty: not known).
     ``require``: all, any (at least one node for each service, from every load balancer) or none.
     """
     found: list[str] = []
@@ -24,6 +27,10 @@ def problems(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]], req
         found += _nodes(host, saw["endpoints"], require)
         found += _ports(host, site["hosts"][host]["ports"], saw["listeners"])
         found += _peers(host, site["hosts"][host], saw["owners"], seen)
+        # Empty where nothing tracks connections yet: the kernel's own timeout is long enough.
+        timeout = saw.get("established_timeout")
+        if site.get("layer4_services") and timeout and int(timeout) < ESTABLISHED_LEAST:
+            found.append(established_problem(host, int(timeout)))
     found += _strangers(site, seen)
     return found
 

@@ -14,6 +14,8 @@ WIDTH = 100
 GAP = "  "
 HOST_COLUMNS = ["load balancer", "VRRP", "priority", "sessions", "on old workers", "HAProxy", "Keepalived"]
 
+ESTABLISHED_LEAST = 86400  # seconds that a forwarded connection may be silent, at least
+
 Services = Sequence[Mapping[str, Any]]
 Seen = Mapping[str, Mapping[str, Any]]
 
@@ -85,7 +87,7 @@ def status_screen(seen: Seen, services: Services, hosts: Sequence[str], now: flo
     """One screen, at most 100 columns wide where the names allow: who holds the VIPs, each load balancer, each node, problems.
 
     ``seen``: for each load balancer that was reached ``haproxy`` and ``keepalived``, what the two info modules return,
-    and, where it is known, ``written``: by ``haproxy`` and ``keepalived``, the fingerprint of the configuration that is
+    where something is forwarded, ``layer4`` (as for `verify`), and, where it is known, ``written``: by ``haproxy`` and ``keepalived``, the fingerprint of the configuration that is
     to run. ``services``: the model's services. ``hosts``: all load balancers. ``now``: seconds since the epoch.
     """
     now = time.time() if now is None else now
@@ -93,6 +95,7 @@ def status_screen(seen: Seen, services: Services, hosts: Sequence[str], now: flo
         _holder_lines(seen, services, now),
         table([HOST_COLUMNS, *(_host_row(host, seen) for host in hosts)]),
         _node_lines(seen, services, [host for host in hosts if host in seen]),
+        *_layer4_lines(seen, [host for host in hosts if host in seen]),
     ]
     for title, sentences in (("Problems", problems(seen, services, hosts)), ("Worth knowing", notes(seen))):
         if sentences:
@@ -175,6 +178,75 @@ def _check(state: Mapping[str, Any] | None, detail: int) -> str:
     return " ".join(filter(None, (state["status"], code, age)[:detail]))
 
 
+def _layer4_lines(seen: Seen, hosts: Sequence[str]) -> Iterator[list[str]]:
+    """What the kernel forwards: each load balancer, and its connections by service and node."""
+    said = {host: seen[host]["layer4"]["status"] for host in hosts if seen[host].get("layer4", {}).get("status")}
+    if not said:
+        return
+    rows = [["layer 4", "map", "connections", "mirrored", "taken", "waiting", "table"]]
+    for host, status in said.items():
+        mirror, room = status["mirror"], status["table"]
+        counts = [str(mirror[key]) for key in ("ours", "taken", "waiting")] if mirror["running"] else ["-"] * 3
+        used = f"{room['used']} of {room['room']}"
+        rows.append([host, "true" if _map_is_true(status) else "not true", str(sum(sum(nodes.values()) for nodes in status["flows"].values())), *counts, used])
+    yield table(rows)
+    rows = [["forwarded", "node", *said]]
+    names = {(service, node): None for status in said.values() for service, nodes in status["flows"].items() for node in nodes}
+    for service, node in names:
+        cells = []
+        for status in said.values():
+            known = status["services"].get(service, {}).get(node, {})
+            number = status["flows"].get(service, {}).get(node, 0)
+            cells.append(f"{number} ({known.get('state') or 'not known'}, {known.get('slots', 0)} slots)")
+        rows.append([service, node, *cells])
+    yield table(rows)
+
+
+def _map_is_true(status: Mapping[str, Any]) -> bool:
+    return bool(status["running"] and status["current"] and not status["fault"])
+
+
+def _layer4_problems(seen: Seen, hosts: Sequence[str]) -> Iterator[str]:
+    ends = {host: seen[host]["layer4"] for host in hosts if seen.get(host, {}).get("layer4")}
+    for host, layer4 in ends.items():
+        status = layer4["status"]
+        if not status:
+            yield f"Nothing is forwarded on {host}: layer4.service was never deployed there; deploy it: playbooks/site.yml."
+            continue
+        for unit, state in status["units"].items():
+            if not state["active"]:
+                yield f"{unit} does not run on {host}; see why: journalctl -u {unit}."
+        if status["fault"]:
+            yield f"Layer 4 on {host}: {status['fault']}."
+        elif status["running"] and not status["current"]:
+            yield f"layer4.service on {host} does not run what was written; reload it there: systemctl reload layer4."
+        if not status.get("haproxy_answers", True):
+            yield f"HAProxy on {host} does not answer, so the map there stays as it was."
+        if status["table"]["used"] > 0.8 * status["table"]["room"]:
+            yield (
+                f"The connection table of {host} is nearly full ({status['table']['used']} of {status['table']['room']}), and new connections will be dropped;"
+                " raise layer4_connections."
+            )
+        if status["table"]["established_timeout"] < ESTABLISHED_LEAST:
+            yield established_problem(host, status["table"]["established_timeout"])
+    mirrored = [host for host, layer4 in ends.items() if layer4["status"] and layer4["status"]["mirror"]["wanted"]]
+    if len(mirrored) == 2:
+        for here, there in (mirrored, mirrored[::-1]):
+            if not ends[here]["beacon"] or ends[here]["beacon"] not in ends[there]["heard"]:
+                yield (
+                    f"The mirror is silent: what {here} has in its connection table does not appear on {there} within 1 s; see whether UDP port 3780 passes,"
+                    f" and restart conntrackd on {there} and then on {here}."
+                )
+
+
+def established_problem(host: str, seconds: int) -> str:
+    """The kernel would forget an association that is silent for an afternoon."""
+    return (
+        f"net.netfilter.nf_conntrack_tcp_timeout_established of {host} is {seconds} s, after which a silent association is dropped in the middle;"
+        f" give it a day ({ESTABLISHED_LEAST}) or more, best the kernel's own {5 * ESTABLISHED_LEAST}, or let infinitt_layer be 7."
+    )
+
+
 def problems(seen: Seen, services: Services, hosts: Sequence[str]) -> list[str]:
     """One sentence for each thing that is not well; the same parameters as `status_screen`."""
     found = [f"{host} was not reached: what it holds and runs is not known." for host in hosts if host not in seen]
@@ -193,7 +265,7 @@ def problems(seen: Seen, services: Services, hosts: Sequence[str]) -> list[str]:
     asked = [host for host in hosts if host in seen and seen[host]["haproxy"]["running"]]
     for service in services:
         found += _service(service, asked, seen)
-    return found
+    return found + list(_layer4_problems(seen, hosts))
 
 
 def _daemons(host: str, saw: Mapping[str, Any]) -> Iterator[str]:

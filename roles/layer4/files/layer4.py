@@ -28,6 +28,7 @@ usage: layer4 run              the service itself; SIGHUP reads the configuratio
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import ipaddress
 import json
@@ -70,6 +71,7 @@ ESTABLISHED_TIMEOUT = 432000  # seconds, the kernel's own default
 # --- which node -------------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=None)
 def rank(slot: int, name: str, weight: float) -> float:
     """A node's score in a slot: the highest wins. Rendezvous hashing with weights, so that a node moves only its own slots."""
     digest = hashlib.sha256(f"{slot} {name}".encode()).digest()
@@ -137,7 +139,7 @@ def parse_map(listing: dict) -> set[tuple[str, int]]:
 
 
 def parse_flows(text: str) -> list[dict]:
-    """Lines of `conntrack --dump`: client, client_port, address, port (of the VIP), node and node_port."""
+    """Lines of `conntrack --dump`: client, client_port, address, port (of the VIP), node, node_port, and whether it has ended."""
     flows = []
     for line in text.splitlines():
         pairs = re.findall(r"(src|dst|sport|dport)=(\S+)", line)
@@ -151,6 +153,7 @@ def parse_flows(text: str) -> list[dict]:
                     "port": int(there["dport"]),
                     "node": back["src"],
                     "node_port": int(back["sport"]),
+                    "ended": bool(re.search("TIME_WAIT|CLOSE ", line)),
                 }
             )
     return flows
@@ -798,7 +801,7 @@ def status() -> dict:
     flows: dict[str, dict[str, int]] = {}
     for service in told["services"]:
         _code, answer = run("conntrack", "--dump", "--proto", "tcp", "--dst", service["address"], "--dport", str(service["port"]))
-        ends = [(flow["node"], flow["node_port"]) for flow in parse_flows(answer)]
+        ends = [(flow["node"], flow["node_port"]) for flow in parse_flows(answer) if not flow["ended"]]
         flows[service["name"]] = {node["name"]: ends.count((node["address"], node["port"])) for node in service["nodes"]}
     code, report = run("conntrackd", "-s") if told["mirrored"] else (1, "")
     _code, queue = run("conntrackd", "-s", "queue") if told["mirrored"] else (1, "")
