@@ -50,6 +50,7 @@ TABLE = "inet layer4"
 RULES = pathlib.Path("/etc/layer4/layer4.nft")
 CONFIGURATION = pathlib.Path("/etc/layer4/layer4.json")
 STATE = pathlib.Path("/run/layer4/state.json")  # what this program knows, for people and for status.yml
+CONNTRACKD = ("conntrackd", "-C", "/etc/layer4/conntrackd.conf")
 FORMER = pathlib.Path("/var/lib/layer4/former.json")  # the kernel's settings as the site had them
 
 SLOTS = 256  # as in the rules: the client's address chooses one of them
@@ -628,7 +629,7 @@ def number(name: str, text: str) -> int:
 def master() -> None:
     # What the peer once put into this kernel is not in conntrackd's own list. Without it a peer that returns would not get it.
     for option in ("-R", "-B"):
-        code, answer = run("conntrackd", option)
+        code, answer = run(*CONNTRACKD, option)
         if code != 0:
             sys.exit(f"conntrackd {option}: {answer.strip()}")
 
@@ -639,14 +640,14 @@ def joined() -> None:
         master()
         return
     deadline = time.monotonic() + 3
-    run("conntrackd", "-n")
+    run(*CONNTRACKD, "-n")
     before, quiet = (0, 0), 0
     while time.monotonic() < deadline and quiet < 2:
         wait(0.25)
-        _code, report = run("conntrackd", "-s")
+        _code, report = run(*CONNTRACKD, "-s")
         now = (number("Bytes recv", report), number("connections created", report.partition("external inject")[2]))
         if not now[0]:
-            run("conntrackd", "-n")  # the two had not met yet
+            run(*CONNTRACKD, "-n")  # the two had not met yet
         quiet = quiet + 1 if now[0] and now[1] == before[1] else 0
         before = now
     if not before[0]:
@@ -778,7 +779,7 @@ def units(names: list[str]) -> dict[str, dict[str, bool]]:
     """Of each unit: does it run, does it start at boot, and is one of its files newer than its process?"""
     files = {
         "layer4.service": ("/usr/local/sbin/layer4", "/etc/systemd/system/layer4.service"),
-        "conntrackd.service": ("/etc/conntrackd/conntrackd.conf", "/etc/systemd/system/conntrackd.service.d/layer4.conf"),
+        "conntrackd.service": ("/etc/layer4/conntrackd.conf", "/etc/systemd/system/conntrackd.service.d/layer4.conf"),
     }
     flows = ("/etc/systemd/system/layer4-flows@.service",)
     properties = "Id,ActiveState,UnitFileState,ExecMainStartTimestamp"
@@ -803,8 +804,8 @@ def status() -> dict:
         _code, answer = run("conntrack", "--dump", "--proto", "tcp", "--dst", service["address"], "--dport", str(service["port"]))
         ends = [(flow["node"], flow["node_port"]) for flow in parse_flows(answer) if not flow["ended"]]
         flows[service["name"]] = {node["name"]: ends.count((node["address"], node["port"])) for node in service["nodes"]}
-    code, report = run("conntrackd", "-s") if told["mirrored"] else (1, "")
-    _code, queue = run("conntrackd", "-s", "queue") if told["mirrored"] else (1, "")
+    code, report = run(*CONNTRACKD, "-s") if told["mirrored"] else (1, "")
+    _code, queue = run(*CONNTRACKD, "-s", "queue") if told["mirrored"] else (1, "")
     taken = report.partition("external inject")[2]
     ruleset_code, ruleset = run("nft", "--json", "list", "ruleset")
     logs = [f"layer4-flows@{address}.service" for address in dict.fromkeys(service["address"] for service in told["services"])]
