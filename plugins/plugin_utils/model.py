@@ -810,7 +810,7 @@ def _hosts(
             gateway=_gateway(written[name], host["facts"], own[name], nets),
             ports=ports,
             mirror=_mirror(site, name, ends, nets),
-            unmirrored=[*dict.fromkeys([*own.values(), *ends.values()]), *_bridges(host["facts"], {interface, *(v.interface for v in placed.get(name, []))})],
+            unmirrored=_unmirrored(site, [*own.values(), *ends.values()], nets, host["facts"]),
         )
 
 
@@ -839,10 +839,17 @@ def _mirror(site: Site, name: str, ends: Mapping[str, str], nets: list[tuple[str
     return Mirror(ends[name], interface, next(ip for other, ip in ends.items() if other != name))
 
 
-def _bridges(facts: Mapping[str, Any], ours: set[str]) -> list[str]:
-    """The networks of the host's containers and virtual machines: the other host may have the same ones for its own."""
+def _unmirrored(site: Site, ends: Sequence[str], nets: list[tuple[str, str, int]], facts: Mapping[str, Any]) -> list[str]:
+    """The load balancers' addresses, this one's on every interface, and the networks of its containers and virtual machines: the other
+    host may have the same ones for its own. A network with a VIP or a node of a forwarded service is none of these."""
     bridges = {entry.get("device") for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"}
-    return sorted({str(netaddr.IPNetwork(f"{ip}/{prefix}").cidr) for net, ip, prefix in networks(facts) if net in bridges - ours})
+    ours = [ip for service in site.services if service.layer == 4 for ip in (service.address, *(node.address for node in service.nodes))]
+    inner = {
+        str(netaddr.IPNetwork(f"{ip}/{prefix}").cidr)
+        for net, ip, prefix in nets
+        if net in bridges and not any(_contains(ip, prefix, other) for other in [*ours, *ends])
+    }
+    return [*dict.fromkeys([*ends, *(ip for net, ip, prefix in nets)]), *sorted(inner)]
 
 
 def _gateway(written: Mapping[str, Any], facts: Mapping[str, Any], own: str, nets: list[tuple[str, str, int]]) -> str | None:

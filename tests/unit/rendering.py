@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configurations of a site, rendered as Ansible renders them, from what roles/infinitt hands to the two other roles.
+"""The configurations of a site, rendered as Ansible renders them, from what roles/infinitt hands to the three other roles.
 
 In a process of its own: Ansible's loader of collections, which finds the filters under their full names, would change what
 the other tests import.
@@ -17,12 +17,19 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-ROLES = {"haproxy": "haproxy.cfg.j2", "keepalived": "keepalived.conf.j2"}
+# What is rendered: its role, and the expression.
+TEXTS = {
+    "haproxy": ("haproxy", "{{ lookup('ansible.builtin.template', 'haproxy.cfg.j2') }}"),
+    "keepalived": ("keepalived", "{{ lookup('ansible.builtin.template', 'keepalived.conf.j2') }}"),
+    "layer4": ("layer4", "{{ lookup('ansible.builtin.template', 'layer4.nft.j2') }}"),
+    "conntrackd": ("layer4", "{{ lookup('ansible.builtin.template', 'conntrackd.conf.j2') }}"),
+    "configuration": ("layer4", "{{ __layer4_configuration | to_nice_json }}"),
+}
 FINGERPRINT = "0123456789abcdef"  # the real one renders each text once more
 
 
 def render(sites):
-    """``{"haproxy": text, "keepalived": text}`` by host, for each of the sites.
+    """``{"haproxy": text, "keepalived": text}`` by host, for each of the sites; where something is forwarded, those of layer 4 too.
 
     ``sites``: by any key, ``(written, site)``: the variables of roles/infinitt that are set, and the model's site as a dict.
     """
@@ -53,7 +60,7 @@ def _variables(loader):
             **given[role],
             "ansible_search_path": [str(REPOSITORY / "roles" / role)],
         }
-        for role in ROLES
+        for role in {role for role, expression in TEXTS.values()}
     }
 
 
@@ -70,10 +77,11 @@ def main():
         rendered.append({})
         for host in site["hosts"]:
             rendered[-1][host] = {}
-            for role, template in ROLES.items():
+            for name, (role, expression) in TEXTS.items():
+                if role == "layer4" and not site["layer4_services"]:
+                    continue
                 variables = {**roles[role], **written, "__infinitt": site, "inventory_hostname": host, f"__{role}_fingerprint": FINGERPRINT}
-                text = trust_as_template("{{ lookup('ansible.builtin.template', '" + template + "') }}")
-                rendered[-1][host][role] = Templar(loader, variables).template(text)
+                rendered[-1][host][name] = Templar(loader, variables).template(trust_as_template(expression))
     json.dump(rendered, sys.stdout)
 
 

@@ -134,24 +134,23 @@ def test_haproxy_accepts_it(name, rendered, tmp_path):
         assert code == 0 and "WARNING" not in said and "ALERT" not in said, said
 
 
+def keepalived_says(text, path):
+    # The scripts stand on the load balancers alone, and run there as root.
+    here = re.sub(r'^(    (?:script|notify_master)) ".*"$', r'\1 "/bin/true"', text, flags=re.MULTILINE)
+    here = here.replace("script_user root", f"script_user {pwd.getpwuid(os.getuid()).pw_name}").replace(
+        'file "/run/', f'file "{path.parent}/'
+    )
+    path.write_text(here)
+    asked = ["keepalived", "--config-test", "--use-file", str(path)]
+    done = subprocess.run(asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
 @pytest.mark.skipif(not shutil.which("keepalived"), reason="keepalived is not installed")
 @pytest.mark.parametrize("name", SITES)
 def test_keepalived_accepts_it(name, rendered, tmp_path):
-    me = pwd.getpwuid(os.getuid()).pw_name
     for host, text in rendered[name].items():
-        # The scripts stand on the load balancers alone, and run there as root.
-        here = re.sub(r'^    script ".*"$', '    script "/bin/true"', text["keepalived"], flags=re.MULTILINE)
-        here = here.replace("script_user root", f"script_user {me}").replace('file "/run/', f'file "{tmp_path}/')
-        path = tmp_path / f"{host}.conf"
-        path.write_text(here)
-        done = subprocess.run(
-            ["keepalived", "--config-test", "--use-file", str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0 and not done.stdout, done.stdout
+        assert keepalived_says(text["keepalived"], tmp_path / f"{host}.conf") == (0, "")
 
 
 # --- haproxy.cfg -------------------------------------------------------------------------------------------------------

@@ -305,14 +305,16 @@ class Kernel:
         now = self.get(key)
         if now is None or now == value:
             return now is not None
-        self.former[key] = now
+        # Before the change, lest it is forgotten; and the first value, for a later one may be ours.
+        former = {key: now, **self.former}
         FORMER.parent.mkdir(mode=0o755, exist_ok=True)
-        FORMER.write_text(json.dumps(self.former, indent=1))
+        FORMER.write_text(json.dumps(former, indent=1))
         try:
             (self.ROOT / key).write_text(value)
         except OSError:
-            del self.former[key]
+            FORMER.write_text(json.dumps(self.former, indent=1))
             return False
+        self.former = former
         return True
 
     def restore(self) -> None:
@@ -463,7 +465,8 @@ class Layer4:
                 since = self.down_since.get((name, node["name"]))
                 if since is not None and now - since >= self.told["dead_after"]:
                     dead.add((node["address"], node["port"]))
-        return maps, dead
+        # Two services may have the same end, and different checks: one that serves is not dead.
+        return maps, dead - {(node["address"], node["port"]) for name, node in self.nodes() if self.states.get((name, node["name"])) == "up"}
 
     def write(self) -> None:
         """Put everything into the kernel, the rules too where they are not there."""
