@@ -23,14 +23,17 @@ demo: export ANSIBLE_CALLBACK_PLUGINS := molecule/shared/demo/callback
 # With this a task stands in the log when it begins, and not with its first result.
 demo: export ANSIBLE_DISPLAY_SKIPPED_HOSTS := true
 demo: setup
-	@tools/step.sh "[1/8] Building the lab (at first with its images)" ansible-playbook molecule/shared/create.yml
-	@tools/step.sh "[2/8] Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml
-	@tools/step.sh "[3/8] Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml
-	@tools/step.sh "[4/8] Storing a study through the VIP, and finding it" ansible-playbook molecule/shared/demo.yml --tags study
-	@tools/step.sh "[5/8] Killing HAProxy on the master under traffic" ansible-playbook molecule/shared/demo.yml --tags kill
-	@tools/step.sh "[6/8] Switching the master off under traffic" ansible-playbook molecule/shared/demo.yml --tags power
-	@tools/step.sh "[7/8] Switching it on again under traffic" ansible-playbook molecule/shared/demo.yml --tags return
-	@tools/step.sh "[8/8] Asking how all is: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
+	@tools/step.sh "[1/11] Building the lab (at first with its images)" ansible-playbook molecule/shared/create.yml
+	@tools/step.sh "[2/11] Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml
+	@tools/step.sh "[3/11] Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml
+	@tools/step.sh "[4/11] Storing a study through the VIP, and finding it" ansible-playbook molecule/shared/demo.yml --tags study
+	@tools/step.sh "[5/11] Killing HAProxy on the master under traffic" ansible-playbook molecule/shared/demo.yml --tags kill
+	@tools/step.sh "[6/11] Switching the master off under traffic" ansible-playbook molecule/shared/demo.yml --tags power
+	@tools/step.sh "[7/11] Switching it on again under traffic" ansible-playbook molecule/shared/demo.yml --tags return
+	@tools/step.sh "[8/11] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
+	@PACS_LAYER=4 tools/step.sh "[9/11] Deploying with infinitt_layer: 4" ansible-playbook playbooks/site.yml
+	@PACS_LAYER=4 tools/step.sh "[10/11] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
+	@PACS_LAYER=4 tools/step.sh "[11/11] Asking how all is: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
 
 test: setup
 	@python tools/test.py

@@ -416,10 +416,14 @@ class Layer4:
         known = {(name, node["name"]) for name, service in self.services.items() for node in service["nodes"]}
         self.states = {key: state for key, state in self.states.items() if key in known}
         self.weights: dict[tuple[str, str], int] = {}
-        self.devices = sorted(
-            {*self.told["interfaces"], *filter(None, (device_of(node["address"]) for _name, node in self.nodes()))}
-        )
+        self.ways: dict[str, str | None] = {node["address"]: None for _name, node in self.nodes()}
         self.loaded = False
+
+    @property
+    def devices(self) -> list[str]:
+        """The interfaces of the VIPs, and those that lead to the nodes. At boot there may be no route yet."""
+        self.ways = {address: device or device_of(address) for address, device in self.ways.items()}
+        return sorted({*self.told["interfaces"], *filter(None, self.ways.values())})
 
     def nodes(self) -> Iterator[tuple[str, dict]]:
         for name, service in self.services.items():
