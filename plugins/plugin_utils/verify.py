@@ -123,7 +123,7 @@ def _ways(
 def _obstacles(hosts: Sequence[str], seen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for host in hosts:
         for found in (seen[host]["layer4"].get("status") or {}).get("obstacles", []):
-            yield f" The site's own rules may drop it: on {host} in table {found['table']}, chain {found['chain']}; add: {found['rule']}"
+            yield f" The site's own rules on {host} may drop it, in table {found['table']}, chain {found['chain']}; to let it pass: {found['rule']} ."
 
 
 def _mirror(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -514,3 +514,56 @@ def test_what_cannot_be_set_is_not_given_back(sys_tree):
     assert not layer4.Kernel().put("net/fixed", "2000")
     assert not layer4.Kernel().put("net/none", "1")
     layer4.Kernel().restore()
+
+
+# --- the site's own rules ----------------------------------------------------------------------------------------------
+
+
+def chain(table, name, policy="accept", hook="forward", family="ip"):
+    base = {"type": "filter", "hook": hook, "prio": 0, "policy": policy} if hook else {}
+    return {"chain": {"family": family, "table": table, "name": name, **base}}
+
+
+def rule(table, name, *expr, family="ip"):
+    return {"rule": {"family": family, "table": table, "chain": name, "expr": list(expr)}}
+
+
+COUNTER = {"counter": {"packets": 0, "bytes": 0}}
+DNAT = {"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}}
+
+
+@pytest.mark.parametrize(
+    "items, rules",
+    [
+        ([chain("filter", "FORWARD")], []),
+        ([chain("filter", "FORWARD", "drop")], ["iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT"]),
+        ([chain("filter", "INPUT", "drop", hook="input")], []),
+        ([chain("layer4", "forward", "drop", family="inet")], []),
+        ([chain("filter", "FORWARD", "drop", family="ip6")], []),
+        (
+            [chain("filter", "FORWARD", "drop"), chain("filter", "DOCKER-USER", hook=None)],
+            ["iptables -I DOCKER-USER -m conntrack --ctstate DNAT -j ACCEPT"],
+        ),
+        (
+            [chain("filter", "FORWARD", "drop"), chain("filter", "ufw-before-forward", hook=None)],
+            ["iptables -I ufw-before-forward -m conntrack --ctstate DNAT -j ACCEPT"],
+        ),
+        # firewalld rejects at the end what it does not know, and lets through what was translated.
+        (
+            [
+                chain("firewalld", "filter_FORWARD", family="inet"),
+                rule("firewalld", "filter_FORWARD", DNAT, {"accept": None}, family="inet"),
+                rule("firewalld", "filter_FORWARD", COUNTER, {"reject": {"type": "icmpx"}}, family="inet"),
+            ],
+            [],
+        ),
+        (
+            [chain("own", "transit", family="inet"), rule("own", "transit", COUNTER, {"drop": None}, family="inet")],
+            ["nft insert rule inet own transit ct status dnat accept"],
+        ),
+        ([chain("own", "transit", family="inet"), rule("own", "transit", DNAT, {"drop": None}, family="inet")], []),
+    ],
+)
+def test_what_of_the_sites_may_drop_a_forwarded_connection(items, rules):
+    found = layer4.obstacles({"nftables": [{"metainfo": {"version": "1.0.6"}}, *items]}, {4})
+    assert [entry["rule"] for entry in found] == rules

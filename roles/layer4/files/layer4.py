@@ -752,7 +752,7 @@ def try_mirror(path: str) -> None:
 # --- what a person asks -----------------------------------------------------------------------------------------------
 
 
-def obstacles(ruleset: dict) -> list[dict[str, str]]:
+def obstacles(ruleset: dict, versions: set[int]) -> list[dict[str, str]]:
     """Chains of the site's that may drop what we forward, and the rule that each of them lacks, from `nft --json list ruleset`.
 
     To accept a packet in one chain does not keep another one from dropping it.
@@ -762,7 +762,8 @@ def obstacles(ruleset: dict) -> list[dict[str, str]]:
     rules = [value for kind, value in items if kind == "rule"]
     found = []
     for chain in chains:
-        if chain.get("hook") != "forward" or f"{chain['family']} {chain['table']}" == TABLE:
+        families = {"ip": {4}, "ip6": {6}}.get(chain["family"], {4, 6})
+        if chain.get("hook") != "forward" or not families & versions or f"{chain['family']} {chain['table']}" == TABLE:
             continue
         place = (chain["family"], chain["table"], chain["name"])
         own = [rule["expr"] for rule in rules if (rule["family"], rule["table"], rule["chain"]) == place]
@@ -821,7 +822,7 @@ def status() -> dict:
         "current": state["fingerprint"] == hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16],
         "running": time.time() - state["refreshed"] < 3 * REFRESH,
         "units": units(["layer4.service", *(["conntrackd.service"] if told["mirrored"] else []), *logs]),
-        "obstacles": obstacles(json.loads(ruleset)) if ruleset_code == 0 else [],
+        "obstacles": obstacles(json.loads(ruleset), {family(service["address"]) for service in told["services"]}) if ruleset_code == 0 else [],
         "flows": flows,
         "table": {
             "used": int(kernel.get("net/netfilter/nf_conntrack_count") or 0),
