@@ -506,6 +506,13 @@ class Layer4:
                 *("--state", "ESTABLISHED", "--status", "SEEN_REPLY,ASSURED", "--timeout", str(ESTABLISHED_TIMEOUT)),
             )
 
+    def release_newcomers(self) -> None:
+        """Who still waits for a node that is down to accept is let go: the client's next SYN, a second later, goes to another node."""
+        for name, node in self.nodes():
+            if self.states.get((name, node["name"])) == "down":
+                which = ("--reply-src", node["address"], "--reply-port-src", str(node["port"]))
+                run("conntrack", "--delete", "--proto", "tcp", "--state", "SYN_SENT", "--dst", self.services[name]["address"], *which)
+
     def end_connections(self) -> None:
         """Tell the clients of dead nodes; when they have been told three times, their connections are forgotten."""
         self.rounds = {end: number for end, number in self.rounds.items() if end in self.dead}
@@ -609,6 +616,7 @@ def serve() -> None:
             layer4.report()
             written = now
         if due:
+            layer4.release_newcomers()
             layer4.end_connections()
         layer4.judge()
         if not notified and layer4.ready():
