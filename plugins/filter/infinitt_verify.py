@@ -20,6 +20,7 @@ options:
     description:
       - For each load balancer of this run, C(haproxy) and C(keepalived) (of M(pacs.loadbalancer.haproxy_info) and
         M(pacs.loadbalancer.keepalived_info)) and C(endpoints) of M(pacs.loadbalancer.infinitt_backend_check).
+      - Where the kernel forwards, C(layer4) too, what C(layer4 status), C(layer4 beacon) and C(layer4 heard) print there.
     type: dict
     required: true
   asked_from:
@@ -31,6 +32,9 @@ options:
     type: list
     elements: dict
     required: true
+  ways:
+    description: Of each load balancer, which of those connections its kernel forwarded, as C(layer4 flows) prints them.
+    type: dict
 """
 
 EXAMPLES = r"""

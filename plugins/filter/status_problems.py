@@ -15,6 +15,7 @@ options:
     description:
       - For each load balancer that was reached, by name, C(haproxy) and C(keepalived), what
         M(pacs.loadbalancer.haproxy_info) and M(pacs.loadbalancer.keepalived_info) return.
+      - Where the kernel forwards, C(layer4) too (see P(pacs.loadbalancer.infinitt_verify#filter)).
       - Where it is known, C(written) too, by C(haproxy) and C(keepalived) the fingerprint of the configuration that is to run.
     type: dict
     required: true

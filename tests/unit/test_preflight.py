@@ -128,3 +128,12 @@ def test_an_ipv6_vip_minds_ipv6_listeners(seen):
 def test_how_many_nodes_must_answer(seen, require, answers, sentences):
     seen["lb2"]["endpoints"] = [end(node=f"pacs{number}", reachable=answer) for number, answer in enumerate(answers)]
     assert len(preflight.problems(SITE, seen, require)) == sentences
+
+
+@pytest.mark.parametrize("seconds, refused", [("600", True), ("86399", True), ("86400", False), ("432000", False), ("", False)])
+def test_a_kernel_that_forgets_silent_connections(seen, seconds, refused):
+    seen["lb1"]["established_timeout"] = seconds
+    told = preflight.problems({**SITE, "layer4_services": [{"name": "dicom"}]}, seen, "all")
+    assert [f"nf_conntrack_tcp_timeout_established of lb1 is {seconds} s" in sentence for sentence in told] == [True] * refused
+    # At layer 7 the kernel has nothing to remember.
+    assert preflight.problems(SITE, seen, "all") == []

@@ -257,3 +257,67 @@ def test_no_line_is_wider_than_the_screen(number, sessions, status, change):
     screen = report.status_screen(seen, SERVICES, [*hosts, "away"], NOW)
     assert max(map(len, screen.splitlines())) <= report.WIDTH
     assert screen.splitlines() == [line.rstrip() for line in screen.splitlines()]
+
+
+# --- layer 4 -----------------------------------------------------------------------------------------------------------
+
+
+def forwarding(beacon, heard):
+    return {
+        "beacon": beacon,
+        "heard": heard,
+        "status": {
+            "running": True,
+            "current": True,
+            "fault": "",
+            "haproxy_answers": True,
+            "services": {"dicom": {"pacs1": {"state": "up", "slots": 131}, "pacs2": {"state": "down", "slots": 0}}},
+            "flows": {"dicom": {"pacs1": 3, "pacs2": 0}},
+            "units": {"layer4.service": {"active": True}, "conntrackd.service": {"active": True}},
+            "mirror": {"wanted": True, "running": True, "ours": 3, "taken": 7, "waiting": 1},
+            "table": {"used": 100, "room": 1000, "established_timeout": 432000},
+        },
+    }
+
+
+@pytest.fixture
+def forwarders(pair):
+    pair["lb1"]["layer4"] = forwarding("4711", ["4712"])
+    pair["lb2"]["layer4"] = forwarding("4712", ["4711"])
+    return pair
+
+
+def test_what_the_kernel_forwards(forwarders):
+    assert problems(forwarders) == []
+    shown = report.status_screen(forwarders, SERVICES, HOSTS, NOW)
+    assert "layer 4  map   connections  mirrored  taken  waiting  table\nlb1      true  3            3         7      1        100 of 1000" in shown
+    assert "dicom      pacs1  3 (up, 131 slots)  3 (up, 131 slots)\ndicom      pacs2  0 (down, 0 slots)  0 (down, 0 slots)" in shown
+    assert max(map(len, shown.splitlines())) <= report.WIDTH
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"fault": "nft refuses the rules"}, "Layer 4 on lb1: nft refuses the rules."),
+        ({"current": False}, "layer4.service on lb1 does not run what was written; reload it there: systemctl reload layer4."),
+        ({"haproxy_answers": False}, "HAProxy on lb1 does not answer, so the map there stays as it was."),
+        ({"units": {"conntrackd.service": {"active": False}}}, "conntrackd.service does not run on lb1; see why: journalctl -u conntrackd.service."),
+        ({"table": {"used": 801, "room": 1000, "established_timeout": 432000}}, "The connection table of lb1 is nearly full (801 of 1000)"),
+        ({"table": {"used": 1, "room": 1000, "established_timeout": 600}}, "nf_conntrack_tcp_timeout_established of lb1 is 600 s"),
+    ],
+)
+def test_what_is_wrong_with_forwarding(forwarders, change, sentence):
+    forwarders["lb1"]["layer4"]["status"].update(change)
+    (told,) = problems(forwarders)
+    assert told.startswith(sentence) or sentence in told
+
+
+def test_a_mirror_that_is_silent_one_way(forwarders):
+    forwarders["lb2"]["layer4"]["heard"] = []
+    (told,) = problems(forwarders)
+    assert told.startswith("The mirror is silent: what lb1 has in its connection table does not appear on lb2")
+
+
+def test_a_host_that_never_forwarded(forwarders):
+    forwarders["lb2"]["layer4"]["status"] = {}
+    assert any(told.startswith("Nothing is forwarded on lb2") for told in problems(forwarders))

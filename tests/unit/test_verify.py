@@ -86,3 +86,73 @@ def test_haproxy_and_the_host_see_a_node_alike(up, reachable, agree):
 
 def test_a_node_that_haproxy_does_not_know():
     assert not agrees({}, [{"service": "web", "node": "pacs1", "reachable": True}])
+
+
+# --- layer 4 -----------------------------------------------------------------------------------------------------------
+
+ENDS = {"lb1": ("198.51.100.11", "198.51.100.12"), "lb2": ("198.51.100.12", "198.51.100.11")}
+FORWARDED = {
+    **SITE,
+    "layer4_services": [{"name": "web"}],
+    "hosts": {name: {**HOST, "mirror": {"address": address, "peer": peer}} for name, (address, peer) in ENDS.items()},
+}
+ASKED = [{**THROUGH[0], "source": {"address": "198.51.100.12", "port": 40312}}]
+WAYS = {"lb1": [{"client_port": 40312, "node": "198.51.100.21"}], "lb2": []}
+
+
+@pytest.fixture
+def forwarding(seen):
+    for name, saw in seen.items():
+        status = {"running": True, "fault": "", "current": True, "obstacles": []}
+        saw["layer4"] = {"status": status, "beacon": f"beacon of {name}", "heard": ["beacon of lb1", "beacon of lb2"]}
+    return seen
+
+
+def test_an_answer_by_the_kernel_and_a_mirror(forwarding):
+    verdict = verify(FORWARDED, forwarding, "lb2", ASKED, WAYS)
+    assert verdict["broken"] == verdict["unchecked"] == []
+    assert verdict["kept"][2:] == ["web goes through the kernel of lb1 to 198.51.100.21.", "Connections are mirrored between lb1 and lb2, both ways."]
+
+
+def test_an_answer_by_haproxy_is_none_of_the_kernels(forwarding):
+    # An entry of another connection proves nothing, nor does one on the host that does not hold the VIP.
+    for ways in ({"lb1": [], "lb2": WAYS["lb1"]}, {"lb1": [{"client_port": 40313, "node": "198.51.100.21"}], "lb2": []}):
+        (told,) = verify(FORWARDED, forwarding, "lb2", ASKED, ways)["broken"]
+        assert told.startswith("Layer 4: web was answered by HAProxy on lb1 and not through its kernel")
+
+
+def test_rules_of_the_sites_own_are_named(forwarding):
+    forwarding["lb1"]["layer4"]["status"]["obstacles"] = [{"table": "ip filter", "chain": "FORWARD", "rule": "iptables -I FORWARD ..."}]
+    silent = [{**ASKED[0], "reachable": False, "error": {"kind": "timeout", "text": "timed out"}, "source": None}]
+    (told,) = verify(FORWARDED, forwarding, "lb2", silent, WAYS)["broken"]
+    assert "on lb1 may drop it, in table ip filter, chain FORWARD; to let it pass: iptables -I FORWARD" in told
+
+
+def test_a_host_that_asks_itself_says_nothing_of_the_kernel(forwarding):
+    del forwarding["lb2"]
+    verdict = verify(FORWARDED, forwarding, "lb1", ASKED, WAYS)
+    assert verdict["broken"] == []
+    assert any("the kernel's way to web. lb1 holds the VIP and reaches HAProxy" in told for told in verdict["unchecked"])
+    assert any("the mirror between lb1 and lb2. This run reached lb1 alone" in told for told in verdict["unchecked"])
+
+
+def test_a_mirror_that_is_silent_one_way(forwarding):
+    forwarding["lb2"]["layer4"]["heard"].remove("beacon of lb1")
+    (told,) = verify(FORWARDED, forwarding, "lb2", ASKED, WAYS)["broken"]
+    assert told.startswith("Mirror: what lb1 has in its connection table does not appear on lb2 within 1 s")
+    assert "UDP port 3780 passes from 198.51.100.11 to 198.51.100.12" in told
+
+
+@pytest.mark.parametrize(
+    "status, sentence",
+    [
+        ({}, "layer4.service does not run on lb2"),
+        ({"running": False, "fault": "", "current": True, "obstacles": []}, "layer4.service does not run on lb2"),
+        ({"running": True, "fault": "nft refuses the rules", "current": True, "obstacles": []}, "on lb2 nft refuses the rules."),
+        ({"running": True, "fault": "", "current": False, "obstacles": []}, "layer4.service on lb2 does not run what was written"),
+    ],
+)
+def test_a_unit_that_is_not_well(forwarding, status, sentence):
+    forwarding["lb2"]["layer4"]["status"] = status
+    (told,) = verify(FORWARDED, forwarding, "lb2", ASKED, WAYS)["broken"]
+    assert sentence in told
