@@ -59,12 +59,15 @@ MARK = 0x4C34  # of our own packets to a client, which have no connection of the
 KEYS = {"services", "mirrored", "interfaces", "dead_after", "connections", "haproxy_socket", "haproxy_peers", "haproxy_peers_port", "state_file"}
 
 # With the first, a host that gets a VIP back takes packets for which its own record of a connection is too old. The second lets a
-# client's packet bring an unknown connection back. The others count what a connection carried and how long it lasted.
+# client's packet bring an unknown connection back. The next two count what a connection carried and how long it lasted. The last two
+# are for a connection whose last packet was not answered yet, or was sent again, as at every loss: it would be forgotten after 5 min.
 SETTINGS = {
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
     "net/netfilter/nf_conntrack_tcp_loose": "1",
     "net/netfilter/nf_conntrack_acct": "1",
     "net/netfilter/nf_conntrack_timestamp": "1",
+    "net/netfilter/nf_conntrack_tcp_timeout_unacknowledged": "432000",
+    "net/netfilter/nf_conntrack_tcp_timeout_max_retrans": "432000",
 }
 ESTABLISHED_TIMEOUT = 432000  # seconds, the kernel's own default
 
