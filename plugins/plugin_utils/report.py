@@ -88,7 +88,8 @@ def status_screen(seen: Seen, services: Services, hosts: Sequence[str], now: flo
 
     ``seen``: for each load balancer that was reached ``haproxy`` and ``keepalived``, what the two info modules return,
     where something is forwarded, ``layer4`` (as for `verify`), and, where it is known, ``written``: by ``haproxy`` and
-    ``keepalived``, the fingerprint of the configuration that is to run. ``services``: the model's services. ``hosts``: all load balancers. ``now``: seconds since the epoch.
+    ``keepalived``, the fingerprint of the configuration that is to run.
+    ``services``: the model's services. ``hosts``: all load balancers. ``now``: seconds since the epoch.
     """
     now = time.time() if now is None else now
     parts = [

@@ -452,9 +452,9 @@ class Traffic:
                 port, client = next(places)
                 tasks.append(work.create_task(self.echo("echo", client, port, self.rest)))
                 await asyncio.sleep(SIDE_BY_SIDE_REST / SIDE_BY_SIDE)
-            for _number in range(SILENT):
-                port, client = next(places)
-                tasks.append(work.create_task(self.echo("silent", client, port, self.rest_silent)))
+            # At Orthanc: dcmqrscp itself ends an association that is silent for a minute.
+            for _number, client in zip(range(SILENT), self.told["clients"]):
+                tasks.append(work.create_task(self.echo("silent", client, self.told["ports"]["dicom"], self.rest_silent)))
                 await asyncio.sleep(1)
             await self.ended.wait()
             for task in tasks:
