@@ -3,13 +3,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test lint unit scenario build docs down setup sanity artefact tower
+.PHONY: help demo test lint unit scenario bench build docs down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, say what it took; the lab stays up"
 	@echo "make test                  every test"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
+	@echo "make bench                 what both layers cost, measured in a lab: writes docs/benchmarks.md"
 	@echo "make build                 the collection's artefact, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
 	@echo "make down                  remove every lab"
@@ -59,6 +60,22 @@ sanity:
 scenario: setup
 	@test -n "$(NAME)" || { echo "say which: make scenario NAME=default"; exit 1; }
 	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
+
+# Matplotlib is for this alone, and has a virtual environment of its own. The lab goes in any case.
+bench: export PACS_LAB := bench
+bench: export ANSIBLE_INVENTORY := inventory/lab
+bench: export PYTHONPATH := $(CURDIR)/collections
+bench: setup .build/bench
+	@set -e; trap 'tools/down.sh bench' EXIT; \
+	tools/step.sh "Building the lab (at first with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml bench/prepare.yml; \
+	tools/step.sh "Deploying both layers" ansible-playbook playbooks/site.yml --extra-vars @bench/services.yml; \
+	python bench/bench.py .build/results/bench-lab.json .build/results/bench.json
+	@.build/bench/bin/python bench/report.py .build/results/bench.json docs/benchmarks.md
+
+.build/bench: bench/requirements.txt
+	@tools/step.sh "Installing Matplotlib" sh -ec 'python3 -m venv --clear $@ && $@/bin/pip --disable-pip-version-check install --requirement $<'
+	@touch $@
 
 build:
 	@tools/setup.sh venv

@@ -14,7 +14,7 @@ import tarfile
 import pytest
 
 CLONE = pathlib.Path(__file__).parents[2]
-LEFT_OUT = ("tests/", "molecule/", "tools/", "collections/", "inventory/lab/", "requirements/dev.txt", "Makefile", "ansible.cfg", "pytest.ini", ".")
+LEFT_OUT = ("bench/", "tests/", "molecule/", "tools/", "collections/", "inventory/lab/", "requirements/dev.txt", "Makefile", "ansible.cfg", "pytest.ini", ".")
 COLLECTION = "pacs.loadbalancer"
 
 
