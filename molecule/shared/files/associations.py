@@ -282,11 +282,14 @@ class Traffic:
             await self.program(kind, *self.scu("findscu", service, "-W", "--repeat", FOR_EVER, "-k", "PatientName"))
 
     async def store(self) -> None:
+        looked_for: dict[str, asyncio.Task] = {}
         for study, directory in itertools.cycle(self.told["stored"].items()):
+            if study in looked_for:  # or what is sent now would be deleted as what was sent before
+                await asyncio.wait({looked_for[study]})
             images = [str(number) for number in range(1, IMAGES + 1)]
             sent = await self.program("store", *self.scu("storescu", "dicom"), *images, within=directory)
             acknowledged = sent.answers if sent else 0
-            task = asyncio.create_task(asyncio.to_thread(self.find_stored, study, acknowledged))
+            looked_for[study] = task = asyncio.create_task(asyncio.to_thread(self.find_stored, study, acknowledged))
             self.verifying.add(task)
             task.add_done_callback(self.stored)
             if self.ending:
