@@ -567,3 +567,16 @@ DNAT = {"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"
 def test_what_of_the_sites_may_drop_a_forwarded_connection(items, rules):
     found = layer4.obstacles({"nftables": [{"metainfo": {"version": "1.0.6"}}, *items]}, {4})
     assert [entry["rule"] for entry in found] == rules
+
+
+def test_a_beacon_is_heard_whatever_the_nodes_port_is(told, monkeypatch, capsys):
+    # conntrack keeps the service's port where only an address is translated; the nodes of this service listen on another one.
+    told["services"][0]["nodes"] = [{**node, "port": 11112} for node in told["services"][0]["nodes"]]
+    layer4.CONFIGURATION.write_text(json.dumps(told))
+    entry = (
+        "tcp      6 19 ESTABLISHED src=192.0.2.1 dst=198.51.100.10 sport=4711 dport=104 packets=0 bytes=0"
+        " src=198.51.100.25 dst=192.0.2.1 sport=104 dport=4711 packets=0 bytes=0 [ASSURED] mark=0 use=1\n"
+    )
+    monkeypatch.setattr(layer4, "run", lambda *command: (0, entry))
+    layer4.heard("4711")
+    assert json.loads(capsys.readouterr().out) == ["4711"]

@@ -695,18 +695,23 @@ def heard(*wanted: str) -> None:
     service, _node = first_end()
     deadline = time.monotonic() + 1
     while True:
-        here = [str(flow["client_port"]) for flow in flows_of(BEACON[family(service["address"])])]
+        here = [str(flow["client_port"]) for flow in connections_of(BEACON[family(service["address"])])]
         if set(wanted) <= set(here) or time.monotonic() > deadline:
             break
         wait(0.05)
     print(json.dumps(here))
 
 
-def flows_of(client: str) -> list[dict]:
-    """What of a client's connections goes to a node."""
-    nodes = {(node["address"], node["port"]) for service in json.loads(CONFIGURATION.read_text())["services"] for node in service["nodes"]}
+def connections_of(client: str) -> list[dict]:
+    """A client's connections that this host knows."""
     _code, answer = run("conntrack", "--dump", "--family", f"ipv{family(client)}", "--proto", "tcp", "--src", client)
-    return [flow for flow in parse_flows(answer) if (flow["node"], flow["node_port"]) in nodes]
+    return parse_flows(answer)
+
+
+def flows_of(client: str) -> list[dict]:
+    """Those of them that go to a node."""
+    nodes = {(node["address"], node["port"]) for service in json.loads(CONFIGURATION.read_text())["services"] for node in service["nodes"]}
+    return [flow for flow in connections_of(client) if (flow["node"], flow["node_port"]) in nodes]
 
 
 TRY = """
