@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 import time
 from typing import Any, Iterator, Mapping, Sequence
@@ -232,12 +233,18 @@ def _layer4_problems(seen: Seen, hosts: Sequence[str]) -> Iterator[str]:
             yield established_problem(host, status["table"]["established_timeout"])
     mirrored = [host for host, layer4 in ends.items() if layer4["status"] and layer4["status"]["mirror"]["wanted"]]
     if len(mirrored) == 2:
-        for here, there in (mirrored, mirrored[::-1]):
-            if not ends[here]["beacon"] or ends[here]["beacon"] not in ends[there]["heard"]:
-                yield (
-                    f"The mirror is silent: what {here} has in its connection table does not appear on {there} within 1 s; see whether UDP port 3780 passes,"
-                    f" and restart conntrackd on {there} and then on {here}."
-                )
+        for here, there in silent_ways({host: ends[host] for host in mirrored}):
+            yield (
+                f"The mirror is silent: what {here} has in its connection table does not appear on {there} within 1 s; see whether UDP port 3780 passes,"
+                f" and restart conntrackd on {there} and then on {here}."
+            )
+
+
+def silent_ways(ends: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """From which load balancer to which the mirror does not mirror. ``ends``: ``beacon`` and ``heard`` of its two."""
+    for here, there in itertools.permutations(ends, 2):
+        if not ends[here]["beacon"] or ends[here]["beacon"] not in ends[there]["heard"]:
+            yield here, there
 
 
 def established_problem(host: str, seconds: int) -> str:

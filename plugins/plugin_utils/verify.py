@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, Sequence
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import silent_ways
+
 
 def agrees(services: Mapping[str, Mapping[str, Mapping[str, Any]]], endpoints: Sequence[Mapping[str, Any]]) -> bool:
     """Does HAProxy see every node as this host just did? ``services`` is haproxy_info's, ``endpoints`` the backend check's."""
@@ -131,9 +133,7 @@ def _mirror(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> d
     ends = [name for name, host in site["hosts"].items() if host["mirror"]["peer"]]
     both = [name for name in ends if name in seen]
     if len(both) == 2:
-        for here, there in (both, both[::-1]):
-            if seen[here]["layer4"]["beacon"] and seen[here]["layer4"]["beacon"] in seen[there]["layer4"]["heard"]:
-                continue
+        for here, there in silent_ways({name: seen[name]["layer4"] for name in both}):
             broken.append(
                 f"Mirror: what {here} has in its connection table does not appear on {there} within 1 s; see whether UDP port 3780 passes from"
                 f" {site['hosts'][here]['mirror']['address']} to {site['hosts'][there]['mirror']['address']} and whether conntrackd runs on both, and"

@@ -364,7 +364,7 @@ def told(tmp_path, monkeypatch):
     answers = {
         (*layer4.CONNTRACKD, "-s"): REPORT,
         (*layer4.CONNTRACKD, "-s", "queue"): QUEUE,
-        ("conntrack", "--dump", "--proto", "tcp", "--dst", "198.51.100.10", "--dport", "104"): "".join(
+        ("conntrack", "--dump", "--family", "ipv4", "--proto", "tcp", "--dst", "198.51.100.10", "--dport", "104"): "".join(
             flow.format(state, port, f"198.51.100.{end}", port) for state, port, end in flows_of
         ),
     }

@@ -31,6 +31,8 @@ def said(*command: str) -> str:
 def keepalived() -> str:
     """Its state, or an empty word where it says none."""
     pid = said("systemctl", "show", "--property=MainPID", "--value", "keepalived").strip()
+    if pid == "0":  # it does not run; and to the process 0 kill would send it to all of ours
+        return ""
     dump = pathlib.Path(f"/proc/{pid}/root/tmp/keepalived.json")
     try:
         dump.unlink(missing_ok=True)

@@ -55,6 +55,7 @@ FORMER = pathlib.Path("/var/lib/layer4/former.json")  # the kernel's settings as
 
 SLOTS = 256  # as in the rules: the client's address chooses one of them
 TICK, REFRESH, EXPIRY = 0.2, 1.0, 5  # seconds: HAProxy is asked, the map is written anew, and is gone without that
+RULES_WAITED_FOR = 20  # seconds after the start, by this host's VIP and by the units that come after
 MARK = 0x4C34  # of our own packets to a client, which have no connection of their own
 KEYS = {"services", "mirrored", "interfaces", "dead_after", "connections", "haproxy_socket", "haproxy_peers", "haproxy_peers_port", "state_file"}
 
@@ -202,6 +203,11 @@ def provocation(flow: dict, sequence: int) -> bytes:
     return header + tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
 
 
+def fingerprint() -> str:
+    """Of the rules and the configuration as they are written: does the one that runs know just these?"""
+    return hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16]
+
+
 # --- talking ----------------------------------------------------------------------------------------------------------
 
 
@@ -215,12 +221,30 @@ def run(*command: str, given: str = "") -> tuple[int, str]:
     return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 
 
+def wait(seconds: float) -> None:
+    select.select([], [], [], max(seconds, 0))
+
+
 def notify(message: str) -> None:
     """sd_notify(3)."""
     path = os.environ.get("NOTIFY_SOCKET")
     if path:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.sendto(message.encode(), path.replace("@", "\0", 1) if path.startswith("@") else path)
+
+
+def dump(end: str, address: str, *which: str) -> list[dict]:
+    """TCP connections that this host knows, by conntrack's options: `end` is --src or --dst, and this its address."""
+    _code, answer = run("conntrack", "--dump", "--family", f"ipv{family(address)}", "--proto", "tcp", end, address, *which)
+    return parse_flows(answer)
+
+
+def enter(client: str, client_port: int, address: str, port: int, timeout: int, *more: str) -> tuple[int, str]:
+    """Put an established connection into the connection table. One that is there already is refused."""
+    return run(
+        *("conntrack", "--create", "--proto", "tcp", "--src", client, "--sport", str(client_port), "--dst", address, "--dport", str(port)),
+        *("--state", "ESTABLISHED", "--status", "SEEN_REPLY,ASSURED", "--timeout", str(timeout), *more),
+    )
 
 
 class HAProxy:
@@ -273,7 +297,7 @@ class HAProxy:
             self.idle.close()
             self.idle = None
         elif not self.idle:
-            select.select([], [], [], max(seconds, 0))
+            wait(seconds)
 
 
 def peer_answers(address: str, port: int) -> bool:
@@ -358,8 +382,8 @@ class Kernel:
                 closed[6] = interfaces
         return closed
 
-    def room(self, connections: int) -> int:
-        """Make the connection table large enough, never smaller. Returns how many connections it takes."""
+    def room(self, connections: int) -> None:
+        """Make the connection table large enough, never smaller."""
         here = int(self.get("net/netfilter/nf_conntrack_max") or 0)
         wanted = int(self.get("net/netfilter/nf_conntrack_count") or 0) + 2 * connections
         if wanted > here:
@@ -367,7 +391,6 @@ class Kernel:
             if wanted > buckets:
                 self.put("net/netfilter/nf_conntrack_buckets", str(wanted))
             self.put("net/netfilter/nf_conntrack_max", str(wanted))
-        return int(self.get("net/netfilter/nf_conntrack_max") or 0)
 
 
 def device_of(address: str) -> str | None:
@@ -401,17 +424,14 @@ class Layer4:
         self.dead: set[tuple[str, int]] = set()
         self.started = time.monotonic()
         self.fault = "the rules are not loaded yet"
-        self.room = 0
         self.must_not: bool | None = None
         self.peer_asked, self.peer_alive = 0.0, False
         self.read()
 
     def read(self) -> None:
         """Read the configuration; what was known of its nodes stays known."""
-        text, rules = CONFIGURATION.read_text(), RULES.read_text()
-        self.told = json.loads(text)
-        self.rules = rules
-        self.fingerprint = hashlib.sha256((rules + text).encode()).hexdigest()[:16]
+        self.fingerprint = fingerprint()
+        self.told, self.rules = json.loads(CONFIGURATION.read_text()), RULES.read_text()
         self.services = {service["name"]: service for service in self.told["services"]}
         self.ends = {(service["address"], service["port"]) for service in self.services.values()}
         self.versions = {family(service["address"]) for service in self.services.values()}
@@ -432,6 +452,9 @@ class Layer4:
         for name, service in self.services.items():
             for node in service["nodes"]:
                 yield name, node
+
+    def is_up(self, service: str, node: dict) -> bool:
+        return self.states.get((service, node["name"])) == "up"
 
     def remember(self) -> None:
         """After a restart of this program: what is in the map was healthy a moment ago."""
@@ -466,28 +489,24 @@ class Layer4:
         maps, dead = {}, set()
         now = time.monotonic()
         for name, service in self.services.items():
-            up = {node["name"]: self.weights.get((name, node["name"]), 0) for node in service["nodes"] if self.states.get((name, node["name"])) == "up"}
+            up = {node["name"]: self.weights.get((name, node["name"]), 0) for node in service["nodes"] if self.is_up(name, node)}
             maps[name] = place(service["nodes"], up)
             for node in service["nodes"]:
                 since = self.down_since.get((name, node["name"]))
                 if since is not None and now - since >= self.told["dead_after"]:
                     dead.add((node["address"], node["port"]))
         # Two services may have the same end, and different checks: one that serves is not dead.
-        return maps, dead - {(node["address"], node["port"]) for name, node in self.nodes() if self.states.get((name, node["name"])) == "up"}
+        return maps, dead - {(node["address"], node["port"]) for name, node in self.nodes() if self.is_up(name, node)}
 
-    def write(self) -> None:
+    def write(self, maps: dict[str, list[dict | None]], dead: set[tuple[str, int]]) -> None:
         """Put everything into the kernel, the rules too where they are not there."""
-        maps, dead = self.decide()
         closed = self.kernel.forward(self.devices, self.versions)
         elements = transaction({map_name(self.services[name]): slots for name, slots in maps.items()}, dead, closed)
-        if not self.loaded:
+        code, answer = run("nft", "--file", "-", given=elements) if self.loaded else (1, "")
+        if code != 0:
             self.prepare()
             code, answer = run("nft", "--file", "-", given=self.rules + elements)
-        else:
-            code, answer = run("nft", "--file", "-", given=elements)
-            if code != 0:  # somebody flushed the ruleset
-                self.prepare()
-                code, answer = run("nft", "--file", "-", given=self.rules + elements)
+            if self.loaded:  # somebody flushed the ruleset
                 say("The table was gone and is there again." if code == 0 else "The table is gone.")
         fault = "" if code == 0 else f"nft refuses the rules: {' '.join(answer.split())[:300]}"
         if fault and fault != self.fault:
@@ -500,14 +519,10 @@ class Layer4:
         run("nft", "--file", "-", given=f"table {TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}")
         for key, value in SETTINGS.items():
             self.kernel.put(key, value)
-        self.room = self.kernel.room(self.told["connections"])
+        self.kernel.room(self.told["connections"])
         _code, answer = run("ss", "-Htn", "state", "connected")
         for client, client_port, address, port in parse_sockets(answer, self.ends):
-            # One that has an entry already is refused, and that is right.
-            run(
-                *("conntrack", "--create", "--proto", "tcp", "--src", client, "--sport", str(client_port), "--dst", address, "--dport", str(port)),
-                *("--state", "ESTABLISHED", "--status", "SEEN_REPLY,ASSURED", "--timeout", str(ESTABLISHED_TIMEOUT)),
-            )
+            enter(client, client_port, address, port, ESTABLISHED_TIMEOUT)
 
     def release_newcomers(self) -> None:
         """Who still waits for a node that is down to accept is let go: the client's next SYN, a second later, goes to another node."""
@@ -525,12 +540,11 @@ class Layer4:
                 continue
             self.rounds[end] = told + 1
             for address in {service["address"] for service in self.services.values() if family(service["address"]) == family(end[0])}:
-                which = ("--proto", "tcp", "--dst", address, "--reply-src", end[0], "--reply-port-src", str(end[1]))
+                which = ("--dst", address, "--reply-src", end[0], "--reply-port-src", str(end[1]))
                 if told == 3:
-                    run("conntrack", "--delete", *which)
+                    run("conntrack", "--delete", "--proto", "tcp", *which)
                 elif is_here(address):
-                    _code, answer = run("conntrack", "--dump", *which)
-                    flows = parse_flows(answer)
+                    flows = dump(*which)
                     if flows and told == 0:
                         say(f"{end[0]} port {end[1]} is down for {self.told['dead_after']} s: {len(flows)} connections to it are ended.")
                     for flow in flows:
@@ -551,7 +565,7 @@ class Layer4:
         if self.haproxy.answers and not self.fault:
             must_not = False
         elif self.haproxy.answers:
-            must_not = now - self.started < 20  # no rules: a VIP here would end what the other host's connections are
+            must_not = now - self.started < RULES_WAITED_FOR  # no rules: a VIP here would end what the other host's connections are
         else:
             if now - self.peer_asked >= 0.5:
                 self.peer_alive = any(peer_answers(peer, self.told["haproxy_peers_port"]) for peer in self.told["haproxy_peers"])
@@ -571,7 +585,6 @@ class Layer4:
             "haproxy_answers": self.haproxy.answers,
             "must_not_hold": self.must_not,
             "interfaces": self.devices,
-            "room": self.room,
             "services": {
                 name: {
                     node["name"]: {
@@ -589,10 +602,10 @@ class Layer4:
         new.replace(STATE)
 
     def ready(self) -> bool:
-        """Is the map complete? Until then the units that come after this one wait: 5 s for HAProxy, 20 s for the rules."""
+        """Is the map complete? Until then the units that come after this one wait, 5 s for HAProxy."""
         waited = time.monotonic() - self.started
         complete = all(self.states.get((name, node["name"])) for name, node in self.nodes())
-        return waited > 20 or not self.fault and (complete or waited > 5)
+        return waited > RULES_WAITED_FOR or not self.fault and (complete or waited > 5)
 
 
 def serve() -> None:
@@ -614,8 +627,9 @@ def serve() -> None:
         layer4.look()
         now = time.monotonic()
         due = now - written >= REFRESH or not layer4.loaded
-        if due or layer4.decide() != (layer4.maps, layer4.dead):
-            layer4.write()
+        decided = layer4.decide()
+        if due or decided != (layer4.maps, layer4.dead):
+            layer4.write(*decided)
             layer4.report()
             written = now
         if due:
@@ -632,10 +646,6 @@ def serve() -> None:
 # --- the mirror -------------------------------------------------------------------------------------------------------
 
 BEACON = {4: "192.0.2.1", 6: "100::1"}  # a client that cannot be: RFC 5737, RFC 6666
-
-
-def wait(seconds: float) -> None:
-    select.select([], [], [], seconds)
 
 
 def number(name: str, text: str) -> int:
@@ -681,11 +691,7 @@ def first_end() -> tuple[dict, dict]:
 def beacon() -> None:
     service, node = first_end()
     port = random.randint(1024, 65535)
-    code, answer = run(
-        *("conntrack", "--create", "--proto", "tcp", "--src", BEACON[family(service["address"])], "--sport", str(port)),
-        *("--dst", service["address"], "--dport", str(service["port"]), "--dst-nat", node["address"]),
-        *("--state", "ESTABLISHED", "--status", "SEEN_REPLY,ASSURED", "--timeout", "20"),
-    )
+    code, answer = enter(BEACON[family(service["address"])], port, service["address"], service["port"], 20, "--dst-nat", node["address"])
     if code != 0:
         sys.exit(f"conntrack: {answer.strip()}")
     print(port)
@@ -695,23 +701,17 @@ def heard(*wanted: str) -> None:
     service, _node = first_end()
     deadline = time.monotonic() + 1
     while True:
-        here = [str(flow["client_port"]) for flow in connections_of(BEACON[family(service["address"])])]
+        here = [str(flow["client_port"]) for flow in dump("--src", BEACON[family(service["address"])])]
         if set(wanted) <= set(here) or time.monotonic() > deadline:
             break
         wait(0.05)
     print(json.dumps(here))
 
 
-def connections_of(client: str) -> list[dict]:
-    """A client's connections that this host knows."""
-    _code, answer = run("conntrack", "--dump", "--family", f"ipv{family(client)}", "--proto", "tcp", "--src", client)
-    return parse_flows(answer)
-
-
 def flows_of(client: str) -> list[dict]:
-    """Those of them that go to a node."""
+    """A client's connections that go to a node."""
     nodes = {(node["address"], node["port"]) for service in json.loads(CONFIGURATION.read_text())["services"] for node in service["nodes"]}
-    return [flow for flow in connections_of(client) if (flow["node"], flow["node_port"]) in nodes]
+    return [flow for flow in dump("--src", client) if (flow["node"], flow["node_port"]) in nodes]
 
 
 TRY = """
@@ -756,7 +756,7 @@ def try_mirror(path: str) -> None:
     try:
         code, answer = run(
             *("env", f"NEAR={near}", f"FAR={far}", f"INTERFACE={named['Interface']}", f"HERE={here}/{bits}", f"THERE={there}/{bits}", f"NODAD={nodad}"),
-            *("unshare", "--mount", "--net", "sh", "-c", TRY + "exit 0"),
+            *("unshare", "--mount", "--net", "sh", "-c", TRY),
         )
     finally:
         os.unlink(far)
@@ -825,8 +825,8 @@ def status() -> dict:
     kernel = Kernel()
     flows: dict[str, dict[str, int]] = {}
     for service in told["services"]:
-        _code, answer = run("conntrack", "--dump", "--proto", "tcp", "--dst", service["address"], "--dport", str(service["port"]))
-        ends = [(flow["node"], flow["node_port"]) for flow in parse_flows(answer) if not flow["ended"]]
+        found = dump("--dst", service["address"], "--dport", str(service["port"]))
+        ends = [(flow["node"], flow["node_port"]) for flow in found if not flow["ended"]]
         flows[service["name"]] = {node["name"]: ends.count((node["address"], node["port"])) for node in service["nodes"]}
     code, report = run(*CONNTRACKD, "-s") if told["mirrored"] else (1, "")
     _code, queue = run(*CONNTRACKD, "-s", "queue") if told["mirrored"] else (1, "")
@@ -835,7 +835,7 @@ def status() -> dict:
     logs = [f"layer4-flows@{address}.service" for address in dict.fromkeys(service["address"] for service in told["services"])]
     return {
         **state,
-        "current": state["fingerprint"] == hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16],
+        "current": state["fingerprint"] == fingerprint(),
         "running": time.time() - state["refreshed"] < 3 * REFRESH,
         "units": units(["layer4.service", *(["conntrackd.service"] if told["mirrored"] else []), *logs]),
         "obstacles": obstacles(json.loads(ruleset), {family(service["address"]) for service in told["services"]}) if ruleset_code == 0 else [],
