@@ -45,6 +45,7 @@ lint: export ANSIBLE_INVENTORY := inventory/example
 lint: export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 lint:
 	@tools/setup.sh venv
+	@ruff format --check --quiet . && ruff check --quiet . && echo "ruff: passed"
 	@yamllint --strict . && echo "yamllint: passed"
 	@ansible-lint
 	@python tools/role_docs.py --check && echo "roles/*/README.md: up to date"

@@ -65,10 +65,23 @@ class Lab:
         self.balancers, self.containers = who["balancers"], who["containers"]
         # The program's text is its argument: there is nothing to be copied.
         requestor = dicom.Requestor()
-        steps = {"associate": requestor.associate().hex(), "echo": requestor.echo().hex(), "release": requestor.release().hex()}
+        steps = {
+            "associate": requestor.associate().hex(),
+            "echo": requestor.echo().hex(),
+            "release": requestor.release().hex(),
+        }
         program = (HERE / "modality.py").read_text()
         self.traffic = subprocess.Popen(
-            ["podman", "exec", "--interactive", self.containers["modality"], "python3", "-c", program, json.dumps(steps)],
+            [
+                "podman",
+                "exec",
+                "--interactive",
+                self.containers["modality"],
+                "python3",
+                "-c",
+                program,
+                json.dumps(steps),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,7 +105,17 @@ class Lab:
     def look(self, host: str) -> dict:
         """What load_balancer.py says there."""
         return json.loads(
-            run("podman", "exec", "--interactive", self.containers[host], "python3", "-", self.vip, *UNITS, given=LOOK.read_text())
+            run(
+                "podman",
+                "exec",
+                "--interactive",
+                self.containers[host],
+                "python3",
+                "-",
+                self.vip,
+                *UNITS,
+                given=LOOK.read_text(),
+            )
         )
 
     def holder(self) -> str:
@@ -106,7 +129,9 @@ class Lab:
 
     def forwarded(self, host: str, port: int) -> set[str]:
         """The connections to a port of the VIP which go, or went, to a node by its kernel; by client and its port."""
-        return {flow["client"] for flow in self.look(host)["flows"] if flow["port"] == port and flow["node"] != self.vip}
+        return {
+            flow["client"] for flow in self.look(host)["flows"] if flow["port"] == port and flow["node"] != self.vip
+        }
 
     def stands_by(self, host: str) -> bool:
         """Has it booted, and would it take the VIP? Keepalived is asked by a signal, and one that only starts would be ended by it."""
@@ -136,13 +161,18 @@ class Lab:
 
     def used(self) -> collections.Counter:
         """Seconds of processor time until now, as the kernel books them: of the machine, of this lab's containers, of the load balancers."""
-        fields = [int(field) / os.sysconf("SC_CLK_TCK") for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+        fields = [
+            int(field) / os.sysconf("SC_CLK_TCK")
+            for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        ]
         user, nice, system, _idle, _iowait, irq, softirq, *_stolen = fields
         stats = run("podman", "stats", "--no-stream", "--format", "{{.Name}} {{.CPUNano}}", *self.containers.values())
         containers = {name: int(nanoseconds) / 1e9 for name, nanoseconds in map(str.split, stats.splitlines())}
         balancers = sum(containers[self.containers[host]] for host in self.balancers)
         machine = user + nice + system + irq + softirq
-        return collections.Counter(machine=machine, lab=sum(containers.values()), balancers=balancers, elapsed=time.monotonic())
+        return collections.Counter(
+            machine=machine, lab=sum(containers.values()), balancers=balancers, elapsed=time.monotonic()
+        )
 
     def metered(self, **order) -> dict:
         """Let the modality do that, and add what was used meanwhile."""
@@ -162,9 +192,19 @@ def transfers(lab: Lab) -> list[dict]:
                 lab.on(host, "tc", "qdisc", "replace", "dev", "eth0", "root", *discipline.split())
             else:
                 lab.on(host, "tc", "qdisc", "delete", "dev", "eth0", "root")
-        for what, ports, amount in (("C-STORE", STORE, {"times": STUDIES[link]}), ("HTTP", FILE, {"size": BYTES[link]})):
+        for what, ports, amount in (
+            ("C-STORE", STORE, {"times": STUDIES[link]}),
+            ("HTTP", FILE, {"size": BYTES[link]}),
+        ):
             for streams in (1, 10):
-                case = {"link": link, "what": what, "streams": streams, "idle": lab.metered(do="rest", seconds=1), "runs": [], "broken": []}
+                case = {
+                    "link": link,
+                    "what": what,
+                    "streams": streams,
+                    "idle": lab.metered(do="rest", seconds=1),
+                    "runs": [],
+                    "broken": [],
+                }
                 for number in range(ROUNDS):
                     for way in WAYS[number:] + WAYS[:number]:
                         order = {
@@ -175,13 +215,19 @@ def transfers(lab: Lab) -> list[dict]:
                             **amount,
                         }
                         while "error" in (transfer := lab.metered(may_break=True, **order)):
-                            print(f"{link}, {what}, streams {streams}, {way} broke, and is made anew: {transfer['error']}", flush=True)
+                            print(
+                                f"{link}, {what}, streams {streams}, {way} broke, and is made anew: {transfer['error']}",
+                                flush=True,
+                            )
                             case["broken"].append(way)
                             if case["broken"].count(way) > ROUNDS:
                                 sys.exit("It breaks again and again.")
                         case["runs"].append({"way": way, **transfer})
                 found.append(case)
-                rates = {way: [8e-9 * one["bytes"] / one["seconds"] for one in case["runs"] if one["way"] == way] for way in WAYS}
+                rates = {
+                    way: [8e-9 * one["bytes"] / one["seconds"] for one in case["runs"] if one["way"] == way]
+                    for way in WAYS
+                }
                 spans = ", ".join(f"{way} {min(rate):.2f} to {max(rate):.2f}" for way, rate in rates.items())
                 print(f"{link}, {what}, streams {streams}, in Gbit/s: {spans}", flush=True)
     prove_ways(lab)
@@ -220,7 +266,8 @@ def losses(lab: Lab) -> list[dict]:
         after = lab.ask("drop", since=lost)
         found.append({"numbers": numbers, "every": every, "before": before, "after": after})
         says = {
-            way: f"{one['alive']} of {numbers[way]} alive, longest wait {max(one['waited'], default=0):.2f} s" for way, one in after.items()
+            way: f"{one['alive']} of {numbers[way]} alive, longest wait {max(one['waited'], default=0):.2f} s"
+            for way, one in after.items()
         }
         print(f"Power loss of {holder}: layer 4: {says['4']}; layer 7: {says['7']}", flush=True)
         run("podman", "start", lab.containers[holder])
@@ -247,7 +294,10 @@ def mirror(lab: Lab) -> list[dict]:
             "successor": (lab.processor(successor, "conntrackd") - used[successor]) / came["seconds"],
         }
         found.append(seen)
-        print(f"{rate} connections a second: {seen['rate']:.0f} made, {seen['mirrored']} of {seen['made']} mirrored", flush=True)
+        print(
+            f"{rate} connections a second: {seen['rate']:.0f} made, {seen['mirrored']} of {seen['made']} mirrored",
+            flush=True,
+        )
         if seen["mirrored"] < seen["made"] or seen["rate"] < 0.9 * rate:
             break
     return found
@@ -258,14 +308,27 @@ def prove_ways(lab: Lab) -> None:
     flows = lab.look(lab.holder())["flows"]
     for ports in (STORE, FILE):
         for way in ("7", "4"):
-            nodes = {flow["node"] for flow in flows if flow["port"] == ports[way] and flow["client"].partition(":")[0] in lab.clients}
+            nodes = {
+                flow["node"]
+                for flow in flows
+                if flow["port"] == ports[way] and flow["client"].partition(":")[0] in lab.clients
+            }
             if nodes != {lab.vip if way == "7" else lab.node}:
-                sys.exit(f"Connections to port {ports[way]} must take the way of layer {way}, and ended at {nodes or 'no place'}.")
+                sys.exit(
+                    f"Connections to port {ports[way]} must take the way of layer {way}, and ended at {nodes or 'no place'}."
+                )
 
 
 def surroundings(lab: Lab) -> dict:
     versions = lab.on(
-        lab.balancers[0], "dpkg-query", "--show", "--showformat=${Package} ${Version}\n", "haproxy", "keepalived", "conntrackd", "nftables"
+        lab.balancers[0],
+        "dpkg-query",
+        "--show",
+        "--showformat=${Package} ${Version}\n",
+        "haproxy",
+        "keepalived",
+        "conntrackd",
+        "nftables",
     )
     tools = lab.on("modality", "dpkg-query", "--show", "--showformat=${Package} ${Version}\n", "dcmtk", "curl")
     web = lab.on("pacs1", "dpkg-query", "--show", "--showformat=${Package} ${Version}\n", "nginx-light")

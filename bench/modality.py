@@ -98,7 +98,8 @@ class Modality:
         environment = {**os.environ, "TCP_NODELAY": "1"}
         started = time.monotonic()
         running = [
-            await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.DEVNULL) for command in commands
+            await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.DEVNULL)
+            for command in commands
         ]
         codes = [await process.wait() for process in running]
         seconds = time.monotonic() - started
@@ -116,7 +117,16 @@ class Modality:
 
     async def fetch(self, address: str, port: int, streams: int, size: int) -> dict:
         """Read so many bytes of the file, by one connection or a part each by several."""
-        command = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--range", f"0-{size // streams - 1}"]
+        command = [
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--output",
+            "/dev/null",
+            "--range",
+            f"0-{size // streams - 1}",
+        ]
         seconds = await self.programs(*[command + [f"http://{address}:{port}/file"]] * streams)
         return {"seconds": seconds, "bytes": size}
 

@@ -137,7 +137,9 @@ def throughput(cases: list[Case]) -> str:
     rows = []
     for case in cases:
         ratios = [case.ratio("7", "direct"), case.ratio("4", "direct"), case.ratio("4", "7")]
-        rows.append([case.link, case.name, *(spread(case.rates[way], 2) for way in WAYS), *(f"{ratio:.2f}" for ratio in ratios)])
+        rows.append(
+            [case.link, case.name, *(spread(case.rates[way], 2) for way in WAYS), *(f"{ratio:.2f}" for ratio in ratios)]
+        )
     return table(["link", "what", *WAYS.values(), "7 : direct", "4 : direct", "4 : 7"], rows)
 
 
@@ -162,7 +164,15 @@ def processor(cases: list[Case], note: str) -> str:
         processes = [f"{statistics.median(case.processes[way]):.3f}" for way in ("7", "4")]
         machine = [f"{case.added(way, case.machine):.3f}" for way in ("7", "4")] if quiet else []
         rows.append([case.link, case.name, *(spread(case.costs[way], 3) for way in WAYS), *added, *processes, *machine])
-    head = ["link", "what", *(f"all, {name}" for name in WAYS.values()), "added by 7", "added by 4", "HAProxy and others, 7", "the same, 4"]
+    head = [
+        "link",
+        "what",
+        *(f"all, {name}" for name in WAYS.values()),
+        "added by 7",
+        "added by 4",
+        "HAProxy and others, 7",
+        "the same, 4",
+    ]
     return table(head + (["whole machine, added by 7", "added by 4"] if quiet else []), rows)
 
 
@@ -178,16 +188,26 @@ def latency(echoes: dict) -> str:
                 *(f"{middle[way] - middle['direct']:.2f}" for way in ("7", "4")),
             ]
         )
-    return table(["what", *(f"{name}: median, 99 of 100 below" for name in WAYS.values()), "added by 7", "added by 4"], rows)
+    return table(
+        ["what", *(f"{name}: median, 99 of 100 below" for name in WAYS.values()), "added by 7", "added by 4"], rows
+    )
 
 
 def losses(found: list[dict]) -> str:
     rows = []
     for loss in found:
         four, seven = loss["after"]["4"], loss["after"]["7"]
-        broken = {way: f"{number - loss['after'][way]['alive']:,} of {number:,}" for way, number in loss["numbers"].items()}
-        pauses = [f"{statistics.median(four['waited']):.2f} s", f"{max(four['waited']):.2f} s"] if four["waited"] else ["", ""]
-        noticed = f"{statistics.median(seven['noticed']):.2f} s, {max(seven['noticed']):.2f} s" if seven["noticed"] else ""
+        broken = {
+            way: f"{number - loss['after'][way]['alive']:,} of {number:,}" for way, number in loss["numbers"].items()
+        }
+        pauses = (
+            [f"{statistics.median(four['waited']):.2f} s", f"{max(four['waited']):.2f} s"]
+            if four["waited"]
+            else ["", ""]
+        )
+        noticed = (
+            f"{statistics.median(seven['noticed']):.2f} s, {max(seven['noticed']):.2f} s" if seven["noticed"] else ""
+        )
         rows.append([f"{loss['every']} s", f"{loss['before']['4']:.2f} s", broken["4"], *pauses, broken["7"], noticed])
     head = ["a C-ECHO every", "layer 4: longest wait before", "broken", "median pause", "longest pause"]
     return table([*head, "layer 7: broken", "noticed: median, last"], rows)
@@ -199,12 +219,18 @@ def mirror(found: list[dict]) -> str:
         + [f"{100 * one[host]:.0f} %" for host in ("holder", "successor")]
         for one in found
     ]
-    return table(["asked for a second", "made a second", "mirrored", "failed", "conntrackd that sends", "that receives"], rows)
+    return table(
+        ["asked for a second", "made a second", "mirrored", "failed", "conntrackd that sends", "that receives"], rows
+    )
 
 
 def limit(found: list[dict]) -> str:
     kept = [one["rate"] for one in found if one["mirrored"] == one["made"]]
-    best = f"The mirror kept up with {max(kept):,.0f} new connections a second" if kept else "The mirror lost entries at every rate"
+    best = (
+        f"The mirror kept up with {max(kept):,.0f} new connections a second"
+        if kept
+        else "The mirror lost entries at every rate"
+    )
     last = found[-1]
     if last["mirrored"] < last["made"]:
         return f"{best}; at {last['rate']:,.0f} the other host did not have {last['made'] - last['mirrored']:,} of {last['made']:,}."
@@ -221,7 +247,9 @@ def verdicts(cases: list[Case], found: list[dict]) -> str:
         for way in ("7", "4")
     ]
     ratio = free.ratio("7", "direct")
-    rows.append(["one DICOM stream without a limit, layer 7", f"{LAYER_7} of direct", f"{ratio:.2f}", yes(ratio >= LAYER_7)])
+    rows.append(
+        ["one DICOM stream without a limit, layer 7", f"{LAYER_7} of direct", f"{ratio:.2f}", yes(ratio >= LAYER_7)]
+    )
     for case, name in ((free, "one DICOM stream without a limit"), (page, "one HTTP stream without a limit")):
         ratio = case.ratio("4", "7")
         rows.append([f"{name}, layer 4", f"{TIMES} times HAProxy", f"{ratio:.2f} times", yes(ratio >= TIMES)])
@@ -258,7 +286,13 @@ def bars(axes, names: list[str], values: dict[str, list[list[float]]]) -> None:
 
 def draw(cases: list[Case], found: list[dict], plots: pathlib.Path) -> None:
     pyplot.rcParams.update(
-        {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "bench"}
+        {
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "bench",
+        }
     )
     plots.mkdir(exist_ok=True)
 
@@ -291,7 +325,12 @@ def draw(cases: list[Case], found: list[dict], plots: pathlib.Path) -> None:
         steps = [0, *waited, PAUSE * 1.1]
         share = [100 * number / loss["numbers"]["4"] for number in range(len(waited) + 1)]
         axes.plot(
-            steps, [*share, share[-1]], style, color=COLOURS["4"], drawstyle="steps-post", label=f"{loss['numbers']['4']:,} at layer 4"
+            steps,
+            [*share, share[-1]],
+            style,
+            color=COLOURS["4"],
+            drawstyle="steps-post",
+            label=f"{loss['numbers']['4']:,} at layer 4",
         )
     axes.axvline(PAUSE, color=COLOURS["7"], linewidth=1)
     axes.text(PAUSE, 50, "to reach ", color=COLOURS["7"], ha="right")

@@ -54,7 +54,9 @@ def rows(options, defaults, prefix=""):
         if "elements" in spec:
             kind = f"{kind} of {spec['elements']}"
         if "choices" in spec:
-            kind = " ".join(f"`{json.dumps(choice) if isinstance(choice, bool) else choice}`" for choice in spec["choices"])
+            kind = " ".join(
+                f"`{json.dumps(choice) if isinstance(choice, bool) else choice}`" for choice in spec["choices"]
+            )
         default = "required" if spec.get("required") else value(defaults.get(name, spec.get("default")))
         yield {"name": prefix + name, "type": kind, "default": default, "meaning": text(spec.get("description"))}
         inner = f"{prefix}{name}[]." if spec.get("type") == "list" else f"{prefix}{name}."
@@ -69,7 +71,11 @@ def readme(role):
     if undocumented:
         sys.exit(f"{role}: in defaults/main.yml but not in meta/argument_specs.yml: {', '.join(undocumented)}")
     path = role / "README.md"
-    now = path.read_text() if path.exists() else f"# {role.name}\n\n{text(spec.get('short_description'))}.\n\n{BEGIN}\n{END}\n"
+    now = (
+        path.read_text()
+        if path.exists()
+        else f"# {role.name}\n\n{text(spec.get('short_description'))}.\n\n{BEGIN}\n{END}\n"
+    )
     if BEGIN not in now or END not in now:
         sys.exit(f"{path}: the lines {BEGIN} and {END} must say where the table goes")
     head, rest = now.split(BEGIN, 1)

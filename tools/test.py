@@ -23,7 +23,9 @@ SIDE_BY_SIDE = 2
 
 WITHOUT_LAB = {target: ["make", target] for target in ("lint", "unit", "sanity", "artefact")}
 SCENARIOS = sorted(path.parent.name for path in pathlib.Path("molecule").glob("*/molecule.yml"))
-WITH_LAB = {"tower": ["make", "tower"]} | {name: ["make", "scenario", f"NAME={name}"] for name in SCENARIOS}  # each in the lab of its name
+WITH_LAB = {"tower": ["make", "tower"]} | {
+    name: ["make", "scenario", f"NAME={name}"] for name in SCENARIOS
+}  # each in the lab of its name
 
 
 class Run:
@@ -42,7 +44,9 @@ class Run:
             with self.lock:
                 if self.interrupted:
                     return False
-                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
                 self.running.add(process)
             code = process.wait()
         with self.lock:
@@ -50,7 +54,9 @@ class Run:
             if self.interrupted:
                 return False
             if code != 0:
-                print(f"{name}: FAILED, and this is all it said:\n{log.read_text(errors='replace')}{name}: end of its output")
+                print(
+                    f"{name}: FAILED, and this is all it said:\n{log.read_text(errors='replace')}{name}: end of its output"
+                )
             print(f"{name}: {'passed' if code == 0 else 'failed'} after {time.monotonic() - started:.0f} s", flush=True)
         return code == 0
 

@@ -106,15 +106,11 @@ def dicom_check(service: dict) -> list[dict]:
     if kind == "associate":
         # All but the last byte, the reason: see AssociateRJ.busy.
         accepted = f"({accepted}|{rejection[:-1].hex().upper()})"
-    steps = [
-        _step("associate", requestor.associate(), f"min-recv {len(rejection)} rbinary ^{accepted}")
-    ]
+    steps = [_step("associate", requestor.associate(), f"min-recv {len(rejection)} rbinary ^{accepted}")]
     if kind == "echo":
         # The last element, the status, whatever message and padding come before it.
         success = dicom.EchoRSP(status=0).encode()[-10:].hex().upper()
-        steps.append(
-            _step("echo", requestor.echo(), f"rbinary ^{dicom.PData.TYPE:02X}.*{success}")
-        )
+        steps.append(_step("echo", requestor.echo(), f"rbinary ^{dicom.PData.TYPE:02X}.*{success}"))
     return [*steps, _step("release", requestor.release(), None)]
 
 

@@ -45,7 +45,9 @@ def infinitt_hosts(groups):
         )
     others = [name for name in groups if name not in ("all", "ungrouped")]
     hint = f" ({nearest(GROUP, others)})" if others else ""
-    raise AnsibleFilterError(f"The inventory has no group {GROUP}{hint}; put the hosts into it that are to run HAProxy and Keepalived.")
+    raise AnsibleFilterError(
+        f"The inventory has no group {GROUP}{hint}; put the hosts into it that are to run HAProxy and Keepalived."
+    )
 
 
 class FilterModule:

@@ -111,7 +111,9 @@ def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peer
     for name in names:
         host = hosts[name]
         # What a host was given is read in its own play: a value that refers to another host can be resolved only there.
-        written = host["__infinitt_written"] if name in asked else {key: host[key] for key in model.HOST_KEYS if key in host}
+        written = (
+            host["__infinitt_written"] if name in asked else {key: host[key] for key in model.HOST_KEYS if key in host}
+        )
         seen[name] = {
             "variables": written,
             "names": [key for key in host if key.startswith("infinitt_")],

@@ -54,10 +54,7 @@ def make_endpoints(nodes: list[dict], services: list[dict]) -> list[Endpoint]:
             )
         except ValueError as error:
             raise ValueError(f"service {name}: {error}") from error
-        endpoints += [
-            Endpoint(name, node["name"], node["address"], port, check)
-            for node in _nodes_of(service, nodes)
-        ]
+        endpoints += [Endpoint(name, node["name"], node["address"], port, check) for node in _nodes_of(service, nodes)]
     return endpoints
 
 
@@ -86,9 +83,7 @@ def _nodes_of(service: dict, nodes: list[dict]) -> list[dict]:
     return chosen
 
 
-async def _ask_all(
-    endpoints: list[Endpoint], timeout: float, retries: int, delay: float
-) -> list[Answer]:
+async def _ask_all(endpoints: list[Endpoint], timeout: float, retries: int, delay: float) -> list[Answer]:
     free = asyncio.Semaphore(socket_limit(len(endpoints)))
 
     async def ask_one(endpoint: Endpoint) -> Answer:
@@ -108,9 +103,7 @@ async def _ask_all(
     return [answers[i] for i in range(len(endpoints))]
 
 
-def ask_all(
-    endpoints: list[Endpoint], timeout: float, retries: int, delay: float
-) -> list[Answer]:
+def ask_all(endpoints: list[Endpoint], timeout: float, retries: int, delay: float) -> list[Answer]:
     """Ask all endpoints at once, timeout seconds each; then only those that failed, again.
 
     Delay seconds pass before each of the retries. The answers are in the order of the endpoints.
@@ -141,9 +134,7 @@ def describe(endpoint: Endpoint, answer: Answer) -> dict:
     }
 
 
-def judge(
-    endpoints: list[Endpoint], answers: list[Answer], require: str, host: str | None = None
-) -> tuple[bool, str]:
+def judge(endpoints: list[Endpoint], answers: list[Answer], require: str, host: str | None = None) -> tuple[bool, str]:
     """Whether enough endpoints answer, and one sentence that counts and names the others.
 
     require: all, any (at least one node for each service) or none; host: who asked.

@@ -42,9 +42,7 @@ class DicomError(Failure):
 def check_ae_title(name: str, value: str) -> str:
     """Return value, an AE title (PS3.5 6.2, VR AE); ValueError names it otherwise."""
     if not 1 <= len(value) <= 16:
-        raise ValueError(
-            f"{name} is {value!r} ({len(value)} characters): an AE title has 1 to 16 characters"
-        )
+        raise ValueError(f"{name} is {value!r} ({len(value)} characters): an AE title has 1 to 16 characters")
     if value != value.strip() or "\\" in value or not (value.isascii() and value.isprintable()):
         raise ValueError(
             f"{name} is {value!r}: an AE title has printable ASCII characters"
@@ -87,9 +85,7 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
         kind, length = struct.unpack_from(">BxH", data, offset)
         offset += 4
         if len(data) - offset < length:
-            raise DicomError(
-                "garbage", f"sent a DICOM item (type {kind:02X}H) longer than what holds it"
-            )
+            raise DicomError("garbage", f"sent a DICOM item (type {kind:02X}H) longer than what holds it")
         yield kind, data[offset : offset + length]
         offset += length
 
@@ -167,8 +163,7 @@ class ContextResult:
     def encode(self) -> bytes:
         return _item(
             0x21,
-            struct.pack(">BxBx", self.id, self.result)
-            + _item(0x40, self.transfer_syntax.encode("ascii")),
+            struct.pack(">BxBx", self.id, self.result) + _item(0x40, self.transfer_syntax.encode("ascii")),
         )
 
     @classmethod
@@ -407,9 +402,7 @@ class PData:
             length, context_id, header = struct.unpack_from(">IBB", body, offset)
             end = offset + 4 + length
             if length < 2 or end > len(body):
-                raise DicomError(
-                    "garbage", f"sent a presentation data value with a wrong length ({length})"
-                )
+                raise DicomError("garbage", f"sent a presentation data value with a wrong length ({length})")
             values.append(PDV(context_id, body[offset + 6 : end], bool(header & 1), bool(header & 2)))
             offset = end
         return cls(tuple(values))
@@ -489,10 +482,7 @@ class Abort(_FourBytes):
 
 PDU = Union[AssociateRQ, AssociateAC, AssociateRJ, PData, ReleaseRQ, ReleaseRP, Abort]
 
-_PDUS = {
-    pdu.TYPE: pdu
-    for pdu in (AssociateRQ, AssociateAC, AssociateRJ, PData, ReleaseRQ, ReleaseRP, Abort)
-}
+_PDUS = {pdu.TYPE: pdu for pdu in (AssociateRQ, AssociateAC, AssociateRJ, PData, ReleaseRQ, ReleaseRP, Abort)}
 
 
 def encode(pdu: PDU) -> bytes:
@@ -769,7 +759,7 @@ class Requestor:
             raise DicomError("rejected", f"rejected the association: {pdu.text}")
         if isinstance(pdu, PData) and self._due == "C-ECHO-RSP":
             return self._take_data(pdu)
-        if pdu.NAME != self._due:
+        if self._due != pdu.NAME:
             raise DicomError("wrong_pdu", f"sent {pdu.NAME} where {self._due} was due")
         self.associated = isinstance(pdu, AssociateAC)
         if self.associated:
@@ -785,9 +775,7 @@ class Requestor:
                         f"accepted the association but not Verification: {context.text}",
                     )
                 return
-        raise DicomError(
-            "not_accepted", "accepted the association without an answer about Verification"
-        )
+        raise DicomError("not_accepted", "accepted the association without an answer about Verification")
 
     def _take_data(self, pdu: PData) -> EchoRSP | None:
         for value in pdu.values:

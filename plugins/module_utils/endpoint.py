@@ -143,9 +143,7 @@ async def resolve(address: str, port: int) -> list[tuple[int, tuple]]:
             found.set_result(result)
         else:
             reason = getattr(error, "strerror", None) or error
-            found.set_exception(
-                Failure("name_not_found", f"has a name that is not found ({reason})")
-            )
+            found.set_exception(Failure("name_not_found", f"has a name that is not found ({reason})"))
 
     def run() -> None:
         try:
@@ -190,9 +188,7 @@ class Conversation:
             async with Deadline(seconds):
                 await phases
         except asyncio.TimeoutError:
-            raise Failure(
-                "timeout", f"timed out after {seconds:g} s without {_AWAITED[self._phase]}"
-            ) from None
+            raise Failure("timeout", f"timed out after {seconds:g} s without {_AWAITED[self._phase]}") from None
         except OSError as error:
             raise self._failure(error) from error
 
@@ -237,17 +233,11 @@ class Conversation:
 
     async def ask_head(self) -> None:
         decoder = http_head.HeadDecoder()
-        host = self._check.host or (
-            f"[{self._address}]" if ":" in self._address else self._address
-        )
+        host = self._check.host or (f"[{self._address}]" if ":" in self._address else self._address)
         with self._in_phase("http"):
-            self.head = await self._exchange(
-                http_head.head_request(self._check.path, host), decoder
-            )
+            self.head = await self._exchange(http_head.head_request(self._check.path, host), decoder)
         if not any(self.head.status in r for r in http_head.parse_statuses(self._check.status)):
-            raise http_head.HttpError(
-                "http_status", f"answered HTTP {self.head.status}, not {self._check.status}"
-            )
+            raise http_head.HttpError("http_status", f"answered HTTP {self.head.status}, not {self._check.status}")
 
     async def associate(self) -> None:
         with self._in_phase("associate"):
@@ -299,9 +289,7 @@ class Conversation:
         self.latency[phase] = self._loop.time() - started
 
     def _failure(self, error: OSError) -> Failure:
-        kind, text = _ERRNOS.get(
-            error.errno, ("local", f"could not be asked ({error.strerror or error})")
-        )
+        kind, text = _ERRNOS.get(error.errno, ("local", f"could not be asked ({error.strerror or error})"))
         if kind in ("reset", "timeout"):
             text += f" without {_AWAITED[self._phase]}"
         return Failure(kind, text)

@@ -44,26 +44,20 @@ def parse_statuses(value: str) -> tuple[range, ...]:
 def check_path(value: str) -> str:
     """Return value, a path that fits into a request line; ValueError otherwise."""
     if re.fullmatch(r"/[!-~]*", value) is None:
-        raise ValueError(
-            f"check_path is {value!r}: it begins with / and has printable ASCII characters"
-            " without spaces"
-        )
+        raise ValueError(f"check_path is {value!r}: it begins with / and has printable ASCII characters without spaces")
     return value
 
 
 def check_host(value: str) -> str:
     """Return value, a host that fits into the Host header; ValueError otherwise."""
     if re.fullmatch(r"[A-Za-z0-9._~:%\[\]-]+", value) is None:
-        raise ValueError(
-            f"check_host is {value!r}: it is a name or an address, with a port if need be"
-        )
+        raise ValueError(f"check_host is {value!r}: it is a name or an address, with a port if need be")
     return value
 
 
 def head_request(path: str, host: str) -> bytes:
     return (
-        f"HEAD {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pacs.loadbalancer\r\n"
-        "Connection: close\r\n\r\n"
+        f"HEAD {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pacs.loadbalancer\r\nConnection: close\r\n\r\n"
     ).encode("ascii")
 
 
@@ -91,9 +85,7 @@ class HeadDecoder:
         self._buffer += data
         start = bytes(self._buffer[:5])
         if start != b"HTTP/"[: len(start)]:
-            raise HttpError(
-                "garbage", f"answered in another protocol than HTTP (it begins with {start.hex()})"
-            )
+            raise HttpError("garbage", f"answered in another protocol than HTTP (it begins with {start.hex()})")
         end = re.search(rb"\r?\n\r?\n", self._buffer[:MAX_HEAD])
         if end is None:
             if len(self._buffer) >= MAX_HEAD:

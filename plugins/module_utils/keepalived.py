@@ -220,7 +220,14 @@ def version_of(pid: int) -> str | None:
 def gather(pid_file: str, timeout: float) -> dict:
     """Everything that the module keepalived_info returns; the daemon has `timeout` seconds."""
     moments = {address: int(moment) for address, moment in held_since().items()}
-    answer = {"running": False, "msg": "", "version": None, "configuration": None, "instances": [], "addresses": moments}
+    answer = {
+        "running": False,
+        "msg": "",
+        "version": None,
+        "configuration": None,
+        "instances": [],
+        "addresses": moments,
+    }
     deadline = time.monotonic() + timeout
     try:
         pid = daemon_pid(pid_file)

@@ -29,7 +29,9 @@ SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS = 1, 2
 
 # Not in Python's socket module: linux/icmpv6.h. The filter has a bit for each type; set means blocked.
 ICMPV6_FILTER = 1
-ONLY_ADVERTISEMENTS = struct.pack("=8I", *(0xFFFFFFFF & ~(1 << 136 - 32 * n) if n == 4 else 0xFFFFFFFF for n in range(8)))
+ONLY_ADVERTISEMENTS = struct.pack(
+    "=8I", *(0xFFFFFFFF & ~(1 << 136 - 32 * n) if n == 4 else 0xFFFFFFFF for n in range(8))
+)
 
 # A question can be lost: each is sent three times, as RFC 5227 does.
 QUESTIONS = 3
@@ -82,7 +84,12 @@ def solicitation(mac: bytes, address: bytes) -> bytes:
 
     Byte 0 type 135, 1 code 0, 2-3 checksum, 4-7 reserved, 8-23 target, 24-25 option 1 of 8 bytes, 26-31 own MAC.
     """
-    return struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0) + address + struct.pack("!BB", SOURCE_LINK_ADDRESS, 1) + mac
+    return (
+        struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0)
+        + address
+        + struct.pack("!BB", SOURCE_LINK_ADDRESS, 1)
+        + mac
+    )
 
 
 def solicited_node(address: bytes) -> bytes:
@@ -141,7 +148,9 @@ class _Ndp:
     def heard(self) -> tuple[str, str] | None:
         message, ancillary, _flags, _sender = self.socket.recvmsg(65536, socket.CMSG_SPACE(4))
         # Less than 255 hops: a router passed it on, and it is no neighbour's (RFC 4861, 7.1.2).
-        near = any(kind == socket.IPV6_HOPLIMIT and value == struct.pack("=i", 255) for _level, kind, value in ancillary)
+        near = any(
+            kind == socket.IPV6_HOPLIMIT and value == struct.pack("=i", 255) for _level, kind, value in ancillary
+        )
         return advertised(message) if near else None
 
 

@@ -18,7 +18,9 @@ def look(unit: str) -> dict:
     """
     command = ["systemctl", "show", "--property=MainPID,FragmentPath,DropInPaths,UnitFileState", unit]
     try:
-        shown = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=True).stdout
+        shown = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=True
+        ).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
         return {"enabled": False, "outdated": []}
     properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
@@ -42,6 +44,8 @@ def _newer(pid: int, paths: list[str]) -> list[str]:
 
 def _started(pid: int) -> float:
     """When a process began, in seconds since the epoch (proc(5): starttime in clock ticks since boot)."""
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat, open("/proc/uptime", encoding="ascii") as uptime:
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat, open(
+        "/proc/uptime", encoding="ascii"
+    ) as uptime:
         ticks = int(stat.read().rpartition(")")[2].split()[19])
         return time.time() - float(uptime.read().split()[0]) + ticks / os.sysconf("SC_CLK_TCK")

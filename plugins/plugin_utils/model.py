@@ -19,8 +19,9 @@ import difflib
 import hashlib
 import re
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import CALLED_AE, CALLING_AE, check_ae_title
 
@@ -142,7 +143,10 @@ class Site:
             "layer4_services": [
                 {
                     **{key: getattr(service, key) for key in ("name", "address", "port")},
-                    "nodes": [{key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup")} for node in service.nodes],
+                    "nodes": [
+                        {key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup")}
+                        for node in service.nodes
+                    ],
                 }
                 for service in self.services
                 if service.layer == 4
@@ -211,7 +215,11 @@ def show(value: Any) -> str:
 def integer(low: int, high: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         right = f"give a whole number from {low} to {high}"
-        if isinstance(value, bool) or not isinstance(value, (int, str)) or not re.fullmatch(r"-?[0-9]{1,9}", str(value).strip()):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, str))
+            or not re.fullmatch(r"-?[0-9]{1,9}", str(value).strip())
+        ):
             raise Wrong(f"is {show(value)}, which is not a whole number", right)
         if not low <= int(value) <= high:
             raise Wrong(f"is {int(value)}, which is out of range", right)
@@ -240,7 +248,9 @@ def choice(*words: str) -> Callable[[Any], str]:
 def secret(value: Any) -> str:
     if isinstance(value, str) and SECRET.fullmatch(value):
         return value
-    raise Wrong("cannot be put into a configuration", "give up to 128 printable ASCII characters, no space and no ' among them")
+    raise Wrong(
+        "cannot be put into a configuration", "give up to 128 printable ASCII characters, no space and no ' among them"
+    )
 
 
 def text(pattern: re.Pattern[str], right: str) -> Callable[[Any], str]:
@@ -253,7 +263,11 @@ def text(pattern: re.Pattern[str], right: str) -> Callable[[Any], str]:
 
 
 def duration(value: Any) -> int:
-    match = DURATION.fullmatch(str(value).strip()) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    match = (
+        DURATION.fullmatch(str(value).strip())
+        if isinstance(value, (str, int)) and not isinstance(value, bool)
+        else None
+    )
     if not match or not 0 < int(match[1]) * SECONDS[match[2]] <= 30 * 86400:
         raise Wrong(f"is {show(value)}", "give a time up to 30 days such as 8h, 30m or 600 (seconds)")
     return int(match[1]) * SECONDS[match[2]]
@@ -274,7 +288,9 @@ def node_address(value: Any) -> str:
     try:
         return address(value)
     except Wrong as error:
-        raise Wrong(error.wrong, "give the node's address itself: a name would keep HAProxy from starting when DNS is down") from error
+        raise Wrong(
+            error.wrong, "give the node's address itself: a name would keep HAProxy from starting when DNS is down"
+        ) from error
 
 
 def virtual_address(value: Any) -> tuple[str, int | None]:
@@ -354,7 +370,9 @@ SITE_KEYS: dict[str, Callable[[Any], Any]] = {
 }
 HOST_KEYS: dict[str, Callable[[Any], Any]] = {
     "infinitt_address": address,
-    "infinitt_interface": text(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,14}"), "give an interface's name, such as eth0"),
+    "infinitt_interface": text(
+        re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,14}"), "give an interface's name, such as eth0"
+    ),
     "infinitt_gateway": gateway,
     "infinitt_mirror_address": address,
 }
@@ -369,7 +387,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
 def _read(site: Site, where: str, written: Any, keys: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
     """The keys of one mapping that are set and right; what is wrong or unknown is noted."""
     if not isinstance(written, Mapping):
-        site.note(where, f"is {show(written)}, which is not a mapping", f"give keys such as {', '.join(list(keys)[:3])}")
+        site.note(
+            where, f"is {show(written)}, which is not a mapping", f"give keys such as {', '.join(list(keys)[:3])}"
+        )
         return {}
     read: dict[str, Any] = {}
     for key, value in written.items():
@@ -388,7 +408,11 @@ def _read(site: Site, where: str, written: Any, keys: Mapping[str, Callable[[Any
 def _nodes(site: Site, where: str, written: Any) -> list[dict[str, Any]]:
     """A list of nodes as the user writes them, with names and addresses that stand once."""
     if not isinstance(written, Sequence) or isinstance(written, (str, bytes)):
-        site.note(where, f"is {show(written)}, which is not a list", "give a list such as [{name: pacs1, address: 198.51.100.21}]")
+        site.note(
+            where,
+            f"is {show(written)}, which is not a list",
+            "give a list such as [{name: pacs1, address: 198.51.100.21}]",
+        )
         return []
     nodes: list[dict[str, Any]] = []
     for index, entry in enumerate(written):
@@ -413,7 +437,9 @@ def _service_nodes(site: Site, where: str, written: Any, nodes: list[dict[str, A
     if not is_set(written):
         return nodes
     if not isinstance(written, Sequence) or isinstance(written, str) or not written:
-        site.note(where, f"is {show(written)}, which is not a list of nodes", "give names such as [pacs1] or nodes of its own")
+        site.note(
+            where, f"is {show(written)}, which is not a list of nodes", "give names such as [pacs1] or nodes of its own"
+        )
         return []
     if not all(isinstance(entry, str) for entry in written):
         return _nodes(site, where, written)
@@ -421,7 +447,9 @@ def _service_nodes(site: Site, where: str, written: Any, nodes: list[dict[str, A
     for name in written:
         if name not in known:
             site.note(
-                where, f"names {show(name)}, which is not in infinitt_nodes", nearest(name, list(known)) if known else "give its nodes"
+                where,
+                f"names {show(name)}, which is not in infinitt_nodes",
+                nearest(name, list(known)) if known else "give its nodes",
             )
     return [known[name] for name in dict.fromkeys(written) if name in known]
 
@@ -449,21 +477,29 @@ def _services(
     if not is_set(written):
         written = {}
     if not isinstance(written, Mapping):
-        site.note("infinitt_services", f"is {show(written)}, which is not a mapping", "give services such as {web: {check_path: /health}}")
+        site.note(
+            "infinitt_services",
+            f"is {show(written)}, which is not a mapping",
+            "give services such as {web: {check_path: /health}}",
+        )
         written = {}
     services: list[Service] = []
     vips: dict[str, tuple[str, int | None]] = {}
     for name in [*known, *(name for name in written if name not in known)]:
         where = f"infinitt_services.{name}"
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            site.note(where, "has a name that a configuration cannot carry", "give letters, digits, dashes and underscores")
+            site.note(
+                where, "has a name that a configuration cannot carry", "give letters, digits, dashes and underscores"
+            )
             continue
         own = _read(site, where, written[name], SERVICE_KEYS) if is_set(written.get(name)) else {}
         if name not in known and "port" not in own:
             port_written = isinstance(written[name], Mapping) and is_set(written[name].get("port"))
             if not port_written:
                 site.note(
-                    where, "is not a known service and has no port", f"{nearest(name, list(known))}? A new service must give its port"
+                    where,
+                    "is not a known service and has no port",
+                    f"{nearest(name, list(known))}? A new service must give its port",
                 )
             continue
         base = {**known.get(name, {}), **own}
@@ -478,7 +514,9 @@ def _services(
         if not merged.get("enabled", True):
             continue
         if merged["mode"] == "tcp" and merged["persistence"] == "cookie":
-            site.note(f"{where}.persistence", "is cookie on a tcp service", "a cookie needs mode http; give source or none")
+            site.note(
+                f"{where}.persistence", "is cookie on a tcp service", "a cookie needs mode http; give source or none"
+            )
         if own.get("persist_for") and merged["persistence"] == "none":
             site.note(f"{where}.persist_for", "is given although persistence is none", "leave it out, or give source")
         its_vip = merged.get("vip", vip)
@@ -506,7 +544,12 @@ def _services(
                 persist_for=merged.get("persist_for"),
                 timeout=merged["timeout"],
                 nodes=[
-                    Node(port=merged.get("node_port", port), id=_number(node["name"]), cookie=_cookie(node["name"]), **node)
+                    Node(
+                        port=merged.get("node_port", port),
+                        id=_number(node["name"]),
+                        cookie=_cookie(node["name"]),
+                        **node,
+                    )
                     for node in its_nodes
                     if "name" in node and "address" in node
                 ],
@@ -528,19 +571,34 @@ def _services(
 
 
 def _only_a_proxy(
-    site: Site, where: str, own: Mapping[str, Any], merged: Mapping[str, Any], vip: str, nodes: Sequence[Mapping[str, Any]]
+    site: Site,
+    where: str,
+    own: Mapping[str, Any],
+    merged: Mapping[str, Any],
+    vip: str,
+    nodes: Sequence[Mapping[str, Any]],
 ) -> None:
     """What the kernel cannot do for a service at layer 4 is refused."""
     if merged["mode"] == "http":
         site.note(f"{where}.layer", "is 4 with mode http", "only a proxy understands HTTP: give layer 7")
     elif merged["persistence"] != "source":
-        site.note(f"{where}.persistence", f"is {merged['persistence']} at layer 4", "there a client's address chooses its node: give source, or layer 7")
+        site.note(
+            f"{where}.persistence",
+            f"is {merged['persistence']} at layer 4",
+            "there a client's address chooses its node: give source, or layer 7",
+        )
     if "persist_for" in own:
-        site.note(f"{where}.persist_for", "is given at layer 4", "there a client keeps its node for good: leave it out, or give layer 7")
+        site.note(
+            f"{where}.persist_for",
+            "is given at layer 4",
+            "there a client keeps its node for good: leave it out, or give layer 7",
+        )
     for node in nodes:
         if node.get("max_connections"):
             site.note(
-                f"{where}.layer", f"is 4, and the node {node['name']} has max_connections", "only a proxy can count: leave that out, or give layer 7"
+                f"{where}.layer",
+                f"is 4, and the node {node['name']} has max_connections",
+                "only a proxy can count: leave that out, or give layer 7",
             )
         if "address" in node and netaddr.IPAddress(node["address"]).version != netaddr.IPAddress(vip).version:
             site.note(
@@ -597,9 +655,9 @@ def networks(facts: Mapping[str, Any], without: Sequence[str] = ()) -> list[tupl
             continue
         v4 = [entry["ipv4"]] if entry.get("ipv4") else []
         for item in [*v4, *entry.get("ipv4_secondaries", []), *entry.get("ipv6", [])]:
-            if item.get("address") and is_set(item.get("prefix")) and item.get("scope") != "link":
-                if item["address"] not in without:
-                    found.append((entry.get("device", name), item["address"], int(item["prefix"])))
+            usable = item.get("address") and is_set(item.get("prefix")) and item.get("scope") != "link"
+            if usable and item["address"] not in without:
+                found.append((entry.get("device", name), item["address"], int(item["prefix"])))
     return found
 
 
@@ -616,12 +674,20 @@ def _interface_of(
         return max(fitting, key=lambda pair: pair[1])
     have = ", ".join(sorted(f"{name} {ip}/{prefix}" for name, ip, prefix in nets)) or "none"
     if not fitting and given:
-        site.note(f"infinitt_interface of {host}", f"is {given}, which has no network with the VIP {vip}", f"its networks are {have}")
+        site.note(
+            f"infinitt_interface of {host}",
+            f"is {given}, which has no network with the VIP {vip}",
+            f"its networks are {have}",
+        )
     elif not fitting:
         site.note(where, f"is {vip}, which is in no network of {host}", f"its networks are {have}")
     else:
         names = " and ".join(sorted({name for name, prefix in fitting}))
-        site.note(f"infinitt_interface of {host}", f"is not set, and {names} both have the network of the VIP {vip}", "name one of them")
+        site.note(
+            f"infinitt_interface of {host}",
+            f"is not set, and {names} both have the network of the VIP {vip}",
+            "name one of them",
+        )
     return None
 
 
@@ -643,10 +709,16 @@ def _own_address(site: Site, name: str, written: Mapping[str, Any], vip: str | N
     try:
         ip = address(known)
     except Wrong:
-        site.note(f"infinitt_address of {name}", f"is not set, and ansible_host is {show(known)}, which is not an IP address", right)
+        site.note(
+            f"infinitt_address of {name}",
+            f"is not set, and ansible_host is {show(known)}, which is not an IP address",
+            right,
+        )
         return None
     if vip and prefix is not None and not _contains(vip, prefix, ip):
-        site.note(f"infinitt_address of {name}", f"is not set, and ansible_host {ip} is not in the VIP's network", right)
+        site.note(
+            f"infinitt_address of {name}", f"is not set, and ansible_host {ip} is not in the VIP's network", right
+        )
         return None
     return ip
 
@@ -682,19 +754,27 @@ def build(
     site = Site()
     for name in lost:
         others = [other for other, host in hosts.items() if host.get("facts") is not None]
-        right = f"bring it back, or deploy the others with --limit {','.join(others)}" if others else "see whether SSH works"
+        right = (
+            f"bring it back, or deploy the others with --limit {','.join(others)}"
+            if others
+            else "see whether SSH works"
+        )
         site.note(name, "cannot be reached, so nothing was changed on any host", right)
     _known_variables(site, variables, hosts)
     wanted = {key: variables.get(key) for key in SITE_KEYS if is_set(variables.get(key))}
     given = {key: site.parse(key, SITE_KEYS[key], value) for key, value in wanted.items()}
     if given.get("infinitt_stats_port") and not is_set(variables.get("infinitt_stats_password")):
         site.note(
-            "infinitt_stats_password", "is not set although infinitt_stats_port is", "give the stats page a password, best from a vault"
+            "infinitt_stats_password",
+            "is not set although infinitt_stats_port is",
+            "give the stats page a password, best from a vault",
         )
 
     vip = None
     if not is_set(variables.get("infinitt_vip")):
-        site.note("infinitt_vip", "is not set", "give the virtual IP and the prefix of its network, such as 198.51.100.10/24")
+        site.note(
+            "infinitt_vip", "is not set", "give the virtual IP and the prefix of its network, such as 198.51.100.10/24"
+        )
     else:
         vip = site.parse("infinitt_vip", virtual_address, variables["infinitt_vip"])
     nodes: list[dict[str, Any]] = []
@@ -702,7 +782,9 @@ def build(
         site.note("infinitt_nodes", "is empty", "give the PACS nodes, such as [{name: pacs1, address: 198.51.100.21}]")
     else:
         nodes = _nodes(site, "infinitt_nodes", variables["infinitt_nodes"])
-    site.services, service_vips = _services(site, variables.get("infinitt_services"), nodes, vip, services, defaults, given.get("infinitt_layer") or 7)
+    site.services, service_vips = _services(
+        site, variables.get("infinitt_services"), nodes, vip, services, defaults, given.get("infinitt_layer") or 7
+    )
     if nodes and vip and not site.services and not site.problems:
         site.note("infinitt_services", "switches every service off", "leave one enabled")
 
@@ -735,11 +817,17 @@ def _known_variables(site: Site, variables: Mapping[str, Any], hosts: Mapping[st
         for name, value in values.items():
             if value != values[first]:
                 where = "another value" if key.endswith("password") else f"{show(value)}"
-                site.note(f"{key} of {name}", f"is {where} and differs from that of {first}", "give the group one value")
+                site.note(
+                    f"{key} of {name}", f"is {where} and differs from that of {first}", "give the group one value"
+                )
 
 
 def _hosts(
-    site: Site, hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str, tuple[str, int | None]], peers_port: int, stats_port: int | None
+    site: Site,
+    hosts: Mapping[str, Mapping[str, Any]],
+    vips: Mapping[str, tuple[str, int | None]],
+    peers_port: int,
+    stats_port: int | None,
 ) -> None:
     """Interfaces, addresses, priorities and peers of every load balancer that was asked."""
     written = {name: _read_host(site, name, host) for name, host in hosts.items()}
@@ -762,7 +850,7 @@ def _hosts(
                         f"is {ip}, the {_edge(ip, found[1])} address of the network of {found[0]} on {name}",
                         "give an address that a host may have",
                     )
-    for ip, (where, prefix) in vips.items():
+    for ip, (where, _prefix) in vips.items():
         if prefixes[ip] is not None and _edge(ip, prefixes[ip]):
             site.note(
                 where,
@@ -780,11 +868,19 @@ def _hosts(
     for name, ip in own.items():
         twin = next(other for other in own if own[other] == ip)
         if twin != name:
-            site.note(f"infinitt_address of {name}", f"is {ip}, which {twin} has already", "each load balancer has an address of its own")
+            site.note(
+                f"infinitt_address of {name}",
+                f"is {ip}, which {twin} has already",
+                "each load balancer has an address of its own",
+            )
         if ip in vips:
             site.note(vips[ip][0], f"is {ip}, the own address of {name}", "give an address that no host has")
         if first_vip and netaddr.IPAddress(ip).version != netaddr.IPAddress(first_vip).version:
-            site.note(f"infinitt_address of {name}", f"is {ip}, of another family than the VIP {first_vip}", "both are IPv4 or both IPv6")
+            site.note(
+                f"infinitt_address of {name}",
+                f"is {ip}, of another family than the VIP {first_vip}",
+                "both are IPv4 or both IPv6",
+            )
     site.peers = [{"name": name, "address": own[name]} for name in hosts if name in own]
     ends = _ends(site, written, own)
     for index, (name, host) in enumerate(hosts.items()):
@@ -794,7 +890,11 @@ def _hosts(
         interface = next((net for net, ip, prefix in nets if ip == own[name]), None)
         if interface is None:
             have = ", ".join(ip for net, ip, prefix in nets) or "none"
-            site.note(f"infinitt_address of {name}", f"is {own[name]}, which the host does not have", f"its addresses are {have}")
+            site.note(
+                f"infinitt_address of {name}",
+                f"is {own[name]}, which the host does not have",
+                f"its addresses are {have}",
+            )
             continue
         ports = [{"address": service.address, "port": service.port, "for": service.name} for service in site.services]
         ports.append({"address": own[name], "port": peers_port, "for": "HAProxy's peers"})
@@ -818,13 +918,23 @@ def _ends(site: Site, written: Mapping[str, Mapping[str, Any]], own: Mapping[str
     """The addresses between which connections are mirrored, by host: of the first two, since a mirror has two ends."""
     if not any(service.layer == 4 for service in site.services) or len(own) < 2:
         return {}
-    given = {name: written[name]["infinitt_mirror_address"] for name in own if "infinitt_mirror_address" in written[name]}
+    given = {
+        name: written[name]["infinitt_mirror_address"] for name in own if "infinitt_mirror_address" in written[name]
+    }
     ends = dict([*given.items()][:2] if len(given) > 1 else [*own.items()][:2])
     for name in given:
         if len(given) == 1:
-            site.note(f"infinitt_mirror_address of {name}", "is given, and no other load balancer has one", "give both ends of the link")
+            site.note(
+                f"infinitt_mirror_address of {name}",
+                "is given, and no other load balancer has one",
+                "give both ends of the link",
+            )
     if len({netaddr.IPAddress(ip).version for ip in ends.values()}) > 1:
-        site.note(f"infinitt_mirror_address of {list(ends)[0]}", f"is of another family than that of {list(ends)[1]}", "give both of one")
+        site.note(
+            f"infinitt_mirror_address of {list(ends)[0]}",
+            f"is of another family than that of {list(ends)[1]}",
+            "give both of one",
+        )
     return ends
 
 
@@ -834,16 +944,29 @@ def _mirror(site: Site, name: str, ends: Mapping[str, str], nets: list[tuple[str
     interface = next((net for net, ip, prefix in nets if ip == ends[name]), None)
     if interface is None:
         have = ", ".join(ip for net, ip, prefix in nets) or "none"
-        site.note(f"infinitt_mirror_address of {name}", f"is {ends[name]}, which the host does not have", f"its addresses are {have}")
+        site.note(
+            f"infinitt_mirror_address of {name}",
+            f"is {ends[name]}, which the host does not have",
+            f"its addresses are {have}",
+        )
         return Mirror()
     return Mirror(ends[name], interface, next(ip for other, ip in ends.items() if other != name))
 
 
-def _unmirrored(site: Site, ends: Sequence[str], nets: list[tuple[str, str, int]], facts: Mapping[str, Any]) -> list[str]:
+def _unmirrored(
+    site: Site, ends: Sequence[str], nets: list[tuple[str, str, int]], facts: Mapping[str, Any]
+) -> list[str]:
     """The load balancers' addresses, this one's on every interface, and the networks of its containers and virtual machines: the other
     host may have the same ones for its own. A network with a VIP or a node of a forwarded service is none of these."""
-    bridges = {entry.get("device") for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"}
-    ours = [ip for service in site.services if service.layer == 4 for ip in (service.address, *(node.address for node in service.nodes))]
+    bridges = {
+        entry.get("device") for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"
+    }
+    ours = [
+        ip
+        for service in site.services
+        if service.layer == 4
+        for ip in (service.address, *(node.address for node in service.nodes))
+    ]
     inner = {
         str(netaddr.IPNetwork(f"{ip}/{prefix}").cidr)
         for net, ip, prefix in nets
@@ -852,7 +975,9 @@ def _unmirrored(site: Site, ends: Sequence[str], nets: list[tuple[str, str, int]
     return [*dict.fromkeys([*ends, *(ip for net, ip, prefix in nets)]), *sorted(inner)]
 
 
-def _gateway(written: Mapping[str, Any], facts: Mapping[str, Any], own: str, nets: list[tuple[str, str, int]]) -> str | None:
+def _gateway(
+    written: Mapping[str, Any], facts: Mapping[str, Any], own: str, nets: list[tuple[str, str, int]]
+) -> str | None:
     given = written.get("infinitt_gateway")
     if given:
         return None if given == "none" else given
@@ -871,7 +996,10 @@ def _read_host(site: Site, name: str, host: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _network_prefix(
-    placed: Mapping[str, list[Vip]], hosts: Mapping[str, Mapping[str, Any]], vips: Mapping[str, tuple[str, int | None]], vip: str | None
+    placed: Mapping[str, list[Vip]],
+    hosts: Mapping[str, Mapping[str, Any]],
+    vips: Mapping[str, tuple[str, int | None]],
+    vip: str | None,
 ) -> int | None:
     """The prefix of the network in which the first VIP stands: as the hosts' interfaces have it, else as written."""
     for name, its in placed.items():
@@ -887,7 +1015,7 @@ def _no_address_twice(site: Site, vips: Mapping[str, tuple[str, int | None]], no
     for service in site.services:
         every += [asdict(node) for node in service.nodes]
     by_address = {node["address"]: node["name"] for node in every if "address" in node and "name" in node}
-    for ip, (where, prefix) in vips.items():
+    for ip, (where, _prefix) in vips.items():
         if ip in by_address:
             site.note(where, f"is {ip}, the address of the node {by_address[ip]}", "give an address that no host has")
     for host in site.hosts.values():

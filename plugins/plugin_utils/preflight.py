@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import ESTABLISHED_LEAST, established_problem
 
@@ -64,7 +65,9 @@ def _ports(host: str, ports: Sequence[Mapping[str, Any]], listeners: Sequence[st
                 )
 
 
-def _peers(host: str, told: Mapping[str, Any], owners: Mapping[str, Mapping[str, Sequence[str]]], seen: Mapping[str, Any]) -> Iterator[str]:
+def _peers(
+    host: str, told: Mapping[str, Any], owners: Mapping[str, Mapping[str, Sequence[str]]], seen: Mapping[str, Any]
+) -> Iterator[str]:
     for peer in told["peers"]:
         if peer["name"] in seen and not owners.get(told["interface"], {}).get(peer["address"]):
             yield (

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import textwrap
 import time
-from typing import Any, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 WIDTH = 100
 GAP = "  "
@@ -190,10 +191,23 @@ def _layer4_lines(seen: Seen, hosts: Sequence[str]) -> Iterator[list[str]]:
         mirror, room = status["mirror"], status["table"]
         counts = [str(mirror[key]) for key in ("ours", "taken", "waiting")] if mirror["running"] else ["-"] * 3
         used = f"{room['used']} of {room['room']}"
-        rows.append([host, "true" if _map_is_true(status) else "not true", str(sum(sum(nodes.values()) for nodes in status["flows"].values())), *counts, used])
+        rows.append(
+            [
+                host,
+                "true" if _map_is_true(status) else "not true",
+                str(sum(sum(nodes.values()) for nodes in status["flows"].values())),
+                *counts,
+                used,
+            ]
+        )
     yield table(rows)
     rows = [["forwarded", "node", *said]]
-    names = {(service, node): None for status in said.values() for service, nodes in status["flows"].items() for node in nodes}
+    names = {
+        (service, node): None
+        for status in said.values()
+        for service, nodes in status["flows"].items()
+        for node in nodes
+    }
     for service, node in names:
         cells = []
         for status in said.values():
@@ -312,7 +326,11 @@ def _service(service: Mapping[str, Any], asked: Sequence[str], seen: Seen) -> It
     for node in service["nodes"]:
         states = {host: state for host in asked if (state := _node(seen[host], name, node["name"]))}
         # A node in maintenance is out because somebody wants it so.
-        down = {host: state for host, state in states.items() if state["up"] is False and not state["status"].startswith("MAINT")}
+        down = {
+            host: state
+            for host, state in states.items()
+            if state["up"] is False and not state["status"].startswith("MAINT")
+        }
         up = [host for host, state in states.items() if state["up"]]
         if not down:
             continue
@@ -330,7 +348,9 @@ def notes(seen: Seen) -> list[str]:
         for name, daemon in (("HAProxy", saw["haproxy"]), ("Keepalived", saw["keepalived"])):
             if daemon.get("outdated"):
                 newer = listed(daemon["outdated"])
-                found.append(f"{name} on {host} is older than {newer}; a restart brings that in: playbooks/site.yml does it without the VIP.")
+                found.append(
+                    f"{name} on {host} is older than {newer}; a restart brings that in: playbooks/site.yml does it without the VIP."
+                )
         new = [
             f"{service} on {node}"
             for service, nodes in saw["haproxy"]["services"].items()

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.report import silent_ways
 
@@ -57,9 +58,13 @@ def verify(
                 f"Not checked: one holder. The VIP {vip} is with none of {', '.join(seen)}; it answers, so {' or '.join(absent)} holds it."
             )
         else:
-            broken.append(f"One holder: nobody holds the VIP {vip}; see what Keepalived says: journalctl -u keepalived.")
+            broken.append(
+                f"One holder: nobody holds the VIP {vip}; see what Keepalived says: journalctl -u keepalived."
+            )
     if absent:
-        unchecked.append(f"Not checked: whether {' and '.join(absent)} could take the VIP, or holds it too. This run was not for it.")
+        unchecked.append(
+            f"Not checked: whether {' and '.join(absent)} could take the VIP, or holds it too. This run was not for it."
+        )
     for name, saw in seen.items():
         broken += _daemons(name, saw)
         broken += _disagreements(name, saw["haproxy"]["services"], saw["endpoints"])
@@ -71,7 +76,9 @@ def verify(
                 + ("".join(_obstacles(_having(end["address"], seen), seen)) if end["service"] in forwarded else "")
             )
     if answers:
-        kept.append(f"{', '.join(endpoint['service'] for endpoint in through)} answer through it, asked from {asked_from}.")
+        kept.append(
+            f"{', '.join(endpoint['service'] for endpoint in through)} answer through it, asked from {asked_from}."
+        )
     if any(asked_from in _having(vip, seen) for vip in _vips(site, seen)):
         unchecked.append(
             f"Not checked: answers over the wire. {asked_from} holds the VIP and asked itself, since no other load balancer of this run could."
@@ -98,17 +105,25 @@ def _ways(
     for host, saw in seen.items():
         status = saw["layer4"].get("status") or {}
         if not status.get("running"):
-            broken.append(f"Layer 4: layer4.service does not run on {host}, so that HAProxy serves; see what it says: journalctl -u layer4.")
+            broken.append(
+                f"Layer 4: layer4.service does not run on {host}, so that HAProxy serves; see what it says: journalctl -u layer4."
+            )
         elif status["fault"]:
             broken.append(f"Layer 4: on {host} {status['fault']}.")
         elif not status["current"]:
-            broken.append(f"Layer 4: layer4.service on {host} does not run what was written; reload it there: systemctl reload layer4.")
+            broken.append(
+                f"Layer 4: layer4.service on {host} does not run what was written; reload it there: systemctl reload layer4."
+            )
     for end in through:
         if end["service"] not in forwarded or not end["reachable"]:
             continue
         holders = _having(end["address"], seen)
         if asked_from in holders or not holders:
-            why = f"{asked_from} holds the VIP and reaches HAProxy when it asks itself" if holders else "its holder is not of this run"
+            why = (
+                f"{asked_from} holds the VIP and reaches HAProxy when it asks itself"
+                if holders
+                else "its holder is not of this run"
+            )
             unchecked.append(f"Not checked: the kernel's way to {end['service']}. {why}.")
             continue
         flow = next((flow for flow in ways.get(holders[0], []) if flow["client_port"] == end["source"]["port"]), None)
@@ -142,7 +157,9 @@ def _mirror(site: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any]]) -> d
         if not broken:
             kept.append(f"Connections are mirrored between {both[0]} and {both[1]}, both ways.")
     elif ends:
-        unchecked.append(f"Not checked: the mirror between {' and '.join(ends)}. This run reached {both[0] if both else 'neither'} alone.")
+        unchecked.append(
+            f"Not checked: the mirror between {' and '.join(ends)}. This run reached {both[0] if both else 'neither'} alone."
+        )
     else:
         unchecked.append("Not mirrored: there is one load balancer, and its connections end with it.")
     return {"kept": kept, "broken": broken, "unchecked": unchecked}

@@ -14,7 +14,19 @@ import tarfile
 import pytest
 
 CLONE = pathlib.Path(__file__).parents[2]
-LEFT_OUT = ("bench/", "tests/", "molecule/", "tools/", "collections/", "inventory/lab/", "requirements/dev.txt", "Makefile", "ansible.cfg", "pytest.ini", ".")
+LEFT_OUT = (
+    "bench/",
+    "tests/",
+    "molecule/",
+    "tools/",
+    "collections/",
+    "inventory/lab/",
+    "requirements/dev.txt",
+    "Makefile",
+    "ansible.cfg",
+    "pytest.ini",
+    ".",
+)
 COLLECTION = "pacs.loadbalancer"
 
 
@@ -22,7 +34,9 @@ COLLECTION = "pacs.loadbalancer"
 def elsewhere(tmp_path_factory):
     """A user's home without anything of Ansible, and a shell there that knows nothing of the clone."""
     home = tmp_path_factory.mktemp("home")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")} | {"HOME": str(home)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")} | {
+        "HOME": str(home)
+    }
 
     def run(*command):
         done = subprocess.run(command, cwd=home, env=environment, text=True, capture_output=True, check=False)
@@ -48,15 +62,23 @@ def installed(elsewhere, artefact):
 
 def test_holds_what_a_site_needs_and_nothing_else(artefact):
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=CLONE, text=True, capture_output=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=CLONE,
+        text=True,
+        capture_output=True,
+        check=True,
     ).stdout.splitlines()
-    wanted = {path for path in listed if not path.startswith(LEFT_OUT) and (CLONE / path).exists() and path != "galaxy.yml"}
+    wanted = {
+        path for path in listed if not path.startswith(LEFT_OUT) and (CLONE / path).exists() and path != "galaxy.yml"
+    }
     with tarfile.open(artefact) as tar:
         held = {member.name for member in tar if not member.isdir()}
     assert held == wanted | {"MANIFEST.json", "FILES.json"}
 
 
-@pytest.mark.parametrize("kind, pattern", [("module", "plugins/modules/*.py"), ("filter", "plugins/filter/*"), ("role", "roles/*")])
+@pytest.mark.parametrize(
+    "kind, pattern", [("module", "plugins/modules/*.py"), ("filter", "plugins/filter/*"), ("role", "roles/*")]
+)
 def test_everything_is_documented(elsewhere, installed, kind, pattern):
     names = {f"{COLLECTION}.{path.stem}" for path in CLONE.glob(pattern) if not path.name.startswith("_")}
     documented = json.loads(elsewhere("ansible-doc", "--json", "--type", kind, *sorted(names)))
@@ -72,4 +94,10 @@ def test_every_playbook_is_found_by_its_name(elsewhere, installed):
     playbooks = sorted((CLONE / "playbooks").glob("*.yml"))
     assert playbooks
     for playbook in playbooks:
-        elsewhere("ansible-playbook", "--syntax-check", "--inventory", str(installed / "inventory/example"), f"{COLLECTION}.{playbook.stem}")
+        elsewhere(
+            "ansible-playbook",
+            "--syntax-check",
+            "--inventory",
+            str(installed / "inventory/example"),
+            f"{COLLECTION}.{playbook.stem}",
+        )

@@ -38,14 +38,19 @@ ROUTER_ID = 77
 def run(*command, **options):
     """Run a command to its end and return what it printed; all that it said is in the failure."""
     done = subprocess.run([str(word) for word in command], text=True, capture_output=True, check=False, **options)
-    assert done.returncode == 0, f"{' '.join(map(str, command))} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, (
+        f"{' '.join(map(str, command))} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
+    )
     return done.stdout
 
 
 def ask(pattern, message):
     """The values of a template for each host of the lab that the pattern matches."""
     printed = run("ansible", pattern, "--module-name", "debug", "--args", f"msg={message}", env=LAB, cwd=CLONE)
-    return {host: json.loads(result)["msg"] for host, result in re.findall(r"^(\S+) \| SUCCESS => (\{$.*?^\})$", printed, re.MULTILINE | re.DOTALL)}
+    return {
+        host: json.loads(result)["msg"]
+        for host, result in re.findall(r"^(\S+) \| SUCCESS => (\{$.*?^\})$", printed, re.MULTILINE | re.DOTALL)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +76,20 @@ def room():
 def environment(room):
     """What Tower calls an execution environment: programs and libraries, and no collections."""
     target = room / "environment"
-    run("pip", "--python", PYTHON, "--disable-pip-version-check", "install", "--quiet", "--target", target,
-        f"ansible-core=={OLDEST.rpartition('.')[0]}.*", "ansible-runner>=2.4,<3", "--requirement", CLONE / "requirements/controller.txt")
+    run(
+        "pip",
+        "--python",
+        PYTHON,
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+        "--target",
+        target,
+        f"ansible-core=={OLDEST.rpartition('.')[0]}.*",
+        "ansible-runner>=2.4,<3",
+        "--requirement",
+        CLONE / "requirements/controller.txt",
+    )
     return {"PATH": f"{target}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(target), "LANG": "C.UTF-8"}
 
 
@@ -83,11 +100,19 @@ def private_data(lab, room):
     for directory in ("env", "inventory", "home"):
         (data / directory).mkdir(parents=True)
     hosts = ask("loadbalancers", "{{ {'ansible_host': ansible_host} }}")
-    (site,) = ask("lb1", "{{ {'user': ansible_user, 'key': ansible_ssh_private_key_file, 'vip': infinitt_vip, 'nodes': infinitt_nodes} }}").values()
+    (site,) = ask(
+        "lb1",
+        "{{ {'user': ansible_user, 'key': ansible_ssh_private_key_file, 'vip': infinitt_vip, 'nodes': infinitt_nodes} }}",
+    ).values()
     shutil.copy(site["key"], data / "env/ssh_key")
     files = {
         "inventory/hosts.json": {"loadbalancers": {"hosts": hosts, "vars": {"infinitt_nodes": site["nodes"]}}},
-        "env/extravars": {"infinitt_vip": site["vip"], "infinitt_router_id": str(ROUTER_ID), "infinitt_interface": "", "infinitt_preflight": ""},
+        "env/extravars": {
+            "infinitt_vip": site["vip"],
+            "infinitt_router_id": str(ROUTER_ID),
+            "infinitt_interface": "",
+            "infinitt_preflight": "",
+        },
         "env/envvars": {"ANSIBLE_HOST_KEY_CHECKING": "False"},  # as Tower sets it
     }
     for name, content in files.items():
@@ -102,8 +127,18 @@ def private_data(lab, room):
 @pytest.fixture(scope="module")
 def as_user(private_data, environment):
     """Run a command as the user."""
-    unprivileged = ["setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-    return lambda *command: run(*unprivileged, *command, env=environment | {"HOME": str(private_data / "home")}, cwd=private_data)
+    unprivileged = [
+        "setpriv",
+        f"--reuid={USER}",
+        "--regid=nogroup",
+        "--clear-groups",
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+        "--no-new-privs",
+    ]
+    return lambda *command: run(
+        *unprivileged, *command, env=environment | {"HOME": str(private_data / "home")}, cwd=private_data
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +163,16 @@ def test_collection_is_the_clone(events, private_data):
 
 
 def test_extra_variable_that_is_a_string_counts(events):
-    ids = run("ansible", "loadbalancers", "--module-name", "command", "--args", "grep -h virtual_router_id /etc/keepalived/keepalived.conf",
-              env=LAB, cwd=CLONE)
+    ids = run(
+        "ansible",
+        "loadbalancers",
+        "--module-name",
+        "command",
+        "--args",
+        "grep -h virtual_router_id /etc/keepalived/keepalived.conf",
+        env=LAB,
+        cwd=CLONE,
+    )
     assert ids.count(f"virtual_router_id {ROUTER_ID}\n") == 2
 
 

@@ -35,7 +35,15 @@ def render(sites):
     """
     asked = json.dumps([[written, site] for written, site in sites.values()])
     environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")}
-    done = subprocess.run([sys.executable, __file__], input=asked, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, __file__],
+        input=asked,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return dict(zip(sites, json.loads(done.stdout)))
 
@@ -80,7 +88,13 @@ def main():
             for name, (role, expression) in TEXTS.items():
                 if role == "layer4" and not site["layer4_services"]:
                     continue
-                variables = {**roles[role], **written, "__infinitt": site, "inventory_hostname": host, f"__{role}_fingerprint": FINGERPRINT}
+                variables = {
+                    **roles[role],
+                    **written,
+                    "__infinitt": site,
+                    "inventory_hostname": host,
+                    f"__{role}_fingerprint": FINGERPRINT,
+                }
                 rendered[-1][host][name] = Templar(loader, variables).template(trust_as_template(expression))
     json.dump(rendered, sys.stdout)
 

@@ -83,7 +83,9 @@ def pacs():
         server.shutdown()
 
 
-@pytest.mark.parametrize(("check", "phases"), [("associate", ["connect", "associate"]), ("echo", ["connect", "associate", "echo"])])
+@pytest.mark.parametrize(
+    ("check", "phases"), [("associate", ["connect", "associate"]), ("echo", ["connect", "associate", "echo"])]
+)
 def test_pynetdicom_answers_and_sees_a_released_association(pacs, check, phases):
     port, seen = pacs()
     described = ask(port, check, timeout=3)
@@ -144,7 +146,11 @@ HOSTILE = {
     "drip of header": (peers.drip(b"\x02\x00\x00\x00\x40\x00" + bytes(16384)), "timeout", "without A-ASSOCIATE-AC"),
     "announces 4 GB": (peers.flood(b"\x02\x00\xff\xff\xff\xff", bytes(65536)), "garbage", "4294967295 bytes"),
     "endless zeros": (peers.flood(b"", bytes(65536)), "garbage", "another protocol"),
-    "endless fragments": (peers.says(AC, dicom.encode(dicom.PData((dicom.PDV(1, bytes(4000), last=False),))) * 50, then="hang"), "garbage", "endless"),
+    "endless fragments": (
+        peers.says(AC, dicom.encode(dicom.PData((dicom.PDV(1, bytes(4000), last=False),))) * 50, then="hang"),
+        "garbage",
+        "endless",
+    ),
     "closes at once": (lambda connection: None, "closed|reset", "without A-ASSOCIATE-AC"),
     "closes instead of AC": (peers.says(b""), "closed", "closed the connection without A-ASSOCIATE-AC"),
     "truncated": (peers.says(AC[:20]), "closed", "in the middle of A-ASSOCIATE-AC"),
@@ -153,7 +159,11 @@ HOSTILE = {
     "wrong order": (peers.says(peers.RELEASED), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was due"),
     "AC twice": (peers.says(AC, AC), "wrong_pdu", "sent A-ASSOCIATE-AC where C-ECHO-RSP was due"),
     "aborts": (peers.says(AC, dicom.encode(dicom.Abort(2, 1))), "aborted", "service-provider, unrecognized-PDU"),
-    "echo fails": (peers.says(AC, peers.echo_response(status=0x0110)), "echo_status", "status 0110H, processing failure"),
+    "echo fails": (
+        peers.says(AC, peers.echo_response(status=0x0110)),
+        "echo_status",
+        "status 0110H, processing failure",
+    ),
     "HTTP": (peers.http_server("400 Bad Request"), "garbage", "HTTP"),
     "TLS": (peers.says(b"\x15\x03\x03\x00\x02\x02\x28"), "garbage", "TLS"),
 }
@@ -190,7 +200,10 @@ def test_a_hostile_http_peer_costs_at_most_the_timeout(name):
     ("check", "behave"),
     [
         ("echo", peers.flood(AC[:6] + bytes(100), bytes(65536))),
-        ("echo", peers.says(AC, dicom.encode(dicom.PData((dicom.PDV(1, bytes(16000), last=False),))) * 200, then="hang")),
+        (
+            "echo",
+            peers.says(AC, dicom.encode(dicom.PData((dicom.PDV(1, bytes(16000), last=False),))) * 200, then="hang"),
+        ),
         ("http", peers.flood(b"HTTP/1.1 200 OK\r\n", b"A: B\r\n" * 10000)),
     ],
 )
@@ -271,7 +284,10 @@ def test_a_name_with_several_addresses_is_asked_at_each(monkeypatch):
             return real(host, port, *args, flags=flags, **kwargs)
         if flags & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(family, socket.SOCK_STREAM, 6, "", (host, port)) for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (host, port))
+            for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
     with peers.Server(peers.verification_scp) as server:
@@ -304,7 +320,9 @@ def test_the_request_is_a_head():
         connection.sendall(b"HTTP/1.0 401 Unauthorized\n\n")
 
     with peers.Server(behave) as server:
-        described = ask(server.port, "http", check_path="/health?x=1", check_host="pacs.example:8080", check_status="200,401")
+        described = ask(
+            server.port, "http", check_path="/health?x=1", check_host="pacs.example:8080", check_status="200,401"
+        )
     assert described["error"] is None
     assert list(described["latency_ms"]) == ["connect", "http"]
     assert seen[0] == (
@@ -315,7 +333,12 @@ def test_the_request_is_a_head():
 
 @pytest.mark.parametrize(
     ("value", "accepted"),
-    [("200", {200}), ("200-399", set(range(200, 400))), ("200,302,401", {200, 302, 401}), ("200-202,404", {200, 201, 202, 404})],
+    [
+        ("200", {200}),
+        ("200-399", set(range(200, 400))),
+        ("200,302,401", {200, 302, 401}),
+        ("200-202,404", {200, 201, 202, 404}),
+    ],
 )
 def test_haproxys_lists_of_statuses_are_read(value, accepted):
     ranges = http_head.parse_statuses(value)
@@ -344,7 +367,9 @@ def nodes(number):
 
 def test_eight_endpoints_that_hang_cost_one_timeout():
     with peers.Server(peers.hang) as server:
-        services = [service(f"s{i}", server.port, check) for i, check in enumerate(("http", "echo", "echo", "associate"))]
+        services = [
+            service(f"s{i}", server.port, check) for i, check in enumerate(("http", "echo", "echo", "associate"))
+        ]
         _endpoints, answers, seconds = ask_many(nodes(2), services)
     assert [a.failure.kind for a in answers] == ["timeout"] * 8
     assert TIMEOUT <= seconds < TIMEOUT + SLACK
@@ -352,7 +377,9 @@ def test_eight_endpoints_that_hang_cost_one_timeout():
 
 def test_fifty_nodes_of_four_services_work():
     with peers.Server(peers.verification_scp) as server:
-        services = [service(f"s{i}", server.port, check) for i, check in enumerate(("tcp", "echo", "associate", "echo"))]
+        services = [
+            service(f"s{i}", server.port, check) for i, check in enumerate(("tcp", "echo", "associate", "echo"))
+        ]
         _endpoints, answers, _seconds = ask_many(nodes(50), services, timeout=5)
     assert len(answers) == 200
     assert [a.failure for a in answers if a.failure] == []
@@ -405,7 +432,9 @@ def judged(require, *dead):
         [service("dicom", 104), service("mwl", 204)],
     )
     answers = [
-        backend_check.Answer(0.0, failure=dicom.DicomError("refused", "refused the connection") if str(e)[:14] in dead else None)
+        backend_check.Answer(
+            0.0, failure=dicom.DicomError("refused", "refused the connection") if str(e)[:14] in dead else None
+        )
         for e in endpoints
     ]
     return backend_check.judge(endpoints, answers, require, "lb1")
@@ -448,7 +477,9 @@ def test_a_service_may_have_some_of_the_nodes_or_its_own():
     two = nodes(2)
     assert made(two) == ["dicom on pacs1 (127.0.0.1:104)", "dicom on pacs2 (127.0.0.1:104)"]
     assert made(two, nodes=["pacs2"]) == ["dicom on pacs2 (127.0.0.1:104)"]
-    assert made(two, nodes=[{"name": "ris", "address": "198.51.100.30", "weight": 2}], node_port=2040) == ["dicom on ris (198.51.100.30:2040)"]
+    assert made(two, nodes=[{"name": "ris", "address": "198.51.100.30", "weight": 2}], node_port=2040) == [
+        "dicom on ris (198.51.100.30:2040)"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -514,8 +545,14 @@ def test_the_module_fails_with_one_sentence(capsys):
         ({"services": [{"name": "dicom", "port": 104, "chek": "echo"}]}, "chek"),
         ({"services": [{"name": "dicom"}]}, "one of the following is required: port, node_port"),
         ({"nodes": [{"name": "a", "address": "127.0.0.1", "prot": 1}], "services": [{"name": "d", "port": 1}]}, "prot"),
-        ({"nodes": [{"name": "a", "address": "127.0.0.1"}], "services": [{"name": "d", "port": 1}], "timeout": 0}, "timeout is 0"),
-        ({"nodes": [{"name": "a", "address": "127.0.0.1"}], "services": [{"name": "d", "port": 1}], "retries": -1}, "retries is -1"),
+        (
+            {"nodes": [{"name": "a", "address": "127.0.0.1"}], "services": [{"name": "d", "port": 1}], "timeout": 0},
+            "timeout is 0",
+        ),
+        (
+            {"nodes": [{"name": "a", "address": "127.0.0.1"}], "services": [{"name": "d", "port": 1}], "retries": -1},
+            "retries is -1",
+        ),
     ],
 )
 def test_the_module_refuses_what_cannot_be(capsys, params, words):

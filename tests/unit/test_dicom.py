@@ -33,9 +33,9 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import (
 octet = st.integers(0, 255)
 us = st.integers(0, 0xFFFF)
 uid = st.from_regex(r"[0-9](\.?[0-9]){0,30}", fullmatch=True)
-ae_title = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="\\"), min_size=1, max_size=16).filter(
-    lambda s: s == s.strip()
-)
+ae_title = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="\\"), min_size=1, max_size=16
+).filter(lambda s: s == s.strip())
 user = st.builds(UserInformation, st.integers(0, 2**32 - 1), uid, ae_title)
 contexts_rq = st.lists(st.builds(PresentationContext, octet, uid, st.lists(uid, max_size=4).map(tuple)), max_size=4)
 contexts_ac = st.lists(st.builds(ContextResult, octet, octet, uid), max_size=4)
@@ -55,9 +55,17 @@ framed = st.builds(
     st.integers(1, 7),
     st.one_of(
         st.binary(max_size=120),
-        st.builds(lambda head, items: head + b"".join(items), st.binary(min_size=68, max_size=68),
-                  st.lists(st.builds(lambda k, v: bytes((k, 0)) + len(v).to_bytes(2, "big") + v,
-                                     st.sampled_from([0x10, 0x20, 0x21, 0x50]), st.binary(max_size=40)))),
+        st.builds(
+            lambda head, items: head + b"".join(items),
+            st.binary(min_size=68, max_size=68),
+            st.lists(
+                st.builds(
+                    lambda k, v: bytes((k, 0)) + len(v).to_bytes(2, "big") + v,
+                    st.sampled_from([0x10, 0x20, 0x21, 0x50]),
+                    st.binary(max_size=40),
+                )
+            ),
+        ),
     ),
 )
 
@@ -101,7 +109,10 @@ def test_random_command_sets_raise_nothing_but_the_codecs_error(data):
 
 
 @settings(max_examples=150)
-@given(st.data(), st.one_of(st.binary(max_size=200), st.lists(st.one_of(framed, pdus.map(dicom.encode)), max_size=4).map(b"".join)))
+@given(
+    st.data(),
+    st.one_of(st.binary(max_size=200), st.lists(st.one_of(framed, pdus.map(dicom.encode)), max_size=4).map(b"".join)),
+)
 def test_how_the_bytes_are_cut_makes_no_difference(data, stream):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     chunks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)])]
@@ -109,7 +120,10 @@ def test_how_the_bytes_are_cut_makes_no_difference(data, stream):
     assert decode_all(bytes((b,)) for b in stream) == decode_all([stream])
 
 
-@given(st.lists(st.one_of(framed, pdus.map(dicom.encode), st.binary(max_size=100)), max_size=3), st.sampled_from(["associate", "echo", "release"]))
+@given(
+    st.lists(st.one_of(framed, pdus.map(dicom.encode), st.binary(max_size=100)), max_size=3),
+    st.sampled_from(["associate", "echo", "release"]),
+)
 def test_a_requestor_answers_random_peers_with_nothing_but_the_codecs_error(answers, step):
     requestor = Requestor()
     getattr(requestor, step)()
@@ -124,18 +138,33 @@ def test_a_requestor_answers_random_peers_with_nothing_but_the_codecs_error(answ
 def test_the_bytes_are_those_of_the_standard():
     request = AssociateRQ("PACS", "LB", (PresentationContext(),), UserInformation(16384, "1.2", "V1"))
     assert dicom.encode(request) == (
-        b"\x01\x00" + (68 + 25 + 50 + 4 + 8 + 7 + 6).to_bytes(4, "big")
-        + b"\x00\x01\x00\x00" + b"PACS            " + b"LB              " + bytes(32)
-        + b"\x10\x00\x00\x15" + b"1.2.840.10008.3.1.1.1"
-        + b"\x20\x00\x00\x2e" + b"\x01\x00\x00\x00"
-        + b"\x30\x00\x00\x11" + b"1.2.840.10008.1.1" + b"\x40\x00\x00\x11" + b"1.2.840.10008.1.2"
-        + b"\x50\x00\x00\x15" + b"\x51\x00\x00\x04\x00\x00\x40\x00"
-        + b"\x52\x00\x00\x03" + b"1.2" + b"\x55\x00\x00\x02" + b"V1"
+        b"\x01\x00"
+        + (68 + 25 + 50 + 4 + 8 + 7 + 6).to_bytes(4, "big")
+        + b"\x00\x01\x00\x00"
+        + b"PACS            "
+        + b"LB              "
+        + bytes(32)
+        + b"\x10\x00\x00\x15"
+        + b"1.2.840.10008.3.1.1.1"
+        + b"\x20\x00\x00\x2e"
+        + b"\x01\x00\x00\x00"
+        + b"\x30\x00\x00\x11"
+        + b"1.2.840.10008.1.1"
+        + b"\x40\x00\x00\x11"
+        + b"1.2.840.10008.1.2"
+        + b"\x50\x00\x00\x15"
+        + b"\x51\x00\x00\x04\x00\x00\x40\x00"
+        + b"\x52\x00\x00\x03"
+        + b"1.2"
+        + b"\x55\x00\x00\x02"
+        + b"V1"
     )
     assert dicom.encode(PData((PDV(1, EchoRQ(7).encode()),))) == (
-        b"\x04\x00\x00\x00\x00\x4a" + b"\x00\x00\x00\x46\x01\x03"
+        b"\x04\x00\x00\x00\x00\x4a"
+        + b"\x00\x00\x00\x46\x01\x03"
         + b"\x00\x00\x00\x00\x04\x00\x00\x00\x38\x00\x00\x00"
-        + b"\x00\x00\x02\x00\x12\x00\x00\x00" + b"1.2.840.10008.1.1\x00"
+        + b"\x00\x00\x02\x00\x12\x00\x00\x00"
+        + b"1.2.840.10008.1.1\x00"
         + b"\x00\x00\x00\x01\x02\x00\x00\x00\x30\x00"
         + b"\x00\x00\x10\x01\x02\x00\x00\x00\x07\x00"
         + b"\x00\x00\x00\x08\x02\x00\x00\x00\x01\x01"
@@ -163,9 +192,18 @@ def test_pynetdicom_reads_what_is_written():
         ((1, 1, 7), "rejected-permanent, DICOM UL service-user, called-AE-title-not-recognized"),
         ((1, 1, 3), "rejected-permanent, DICOM UL service-user, calling-AE-title-not-recognized"),
         ((1, 1, 2), "rejected-permanent, DICOM UL service-user, application-context-name-not-supported"),
-        ((1, 2, 2), "rejected-permanent, DICOM UL service-provider (ACSE related function), protocol-version-not-supported"),
-        ((2, 3, 1), "rejected-transient, DICOM UL service-provider (Presentation related function), temporary-congestion"),
-        ((2, 3, 2), "rejected-transient, DICOM UL service-provider (Presentation related function), local-limit-exceeded"),
+        (
+            (1, 2, 2),
+            "rejected-permanent, DICOM UL service-provider (ACSE related function), protocol-version-not-supported",
+        ),
+        (
+            (2, 3, 1),
+            "rejected-transient, DICOM UL service-provider (Presentation related function), temporary-congestion",
+        ),
+        (
+            (2, 3, 2),
+            "rejected-transient, DICOM UL service-provider (Presentation related function), local-limit-exceeded",
+        ),
         ((9, 8, 7), "result 9, source 8, reason 7"),
     ],
 )
@@ -222,7 +260,11 @@ def test_an_association_from_begin_to_end():
     ("answer", "kind", "words"),
     [
         (dicom.encode(AssociateAC(contexts=(ContextResult(1, 3),))), "not_accepted", "abstract-syntax-not-supported"),
-        (dicom.encode(AssociateAC(contexts=(ContextResult(3, 0),))), "not_accepted", "without an answer about Verification"),
+        (
+            dicom.encode(AssociateAC(contexts=(ContextResult(3, 0),))),
+            "not_accepted",
+            "without an answer about Verification",
+        ),
         (dicom.encode(ReleaseRP()), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was due"),
         (dicom.encode(AssociateRQ()), "wrong_pdu", "sent A-ASSOCIATE-RQ where A-ASSOCIATE-AC was due"),
         (dicom.encode(PData((PDV(1, b""),))), "wrong_pdu", "sent P-DATA-TF where A-ASSOCIATE-AC was due"),

@@ -84,8 +84,10 @@ def haproxy_judges(tmp_path, kind, servers):
     with subprocess.Popen([haproxy, "-db", "-f", config], stderr=subprocess.DEVNULL) as running:
         try:
             peers.wait_for(
-                lambda: len(statuses()) == len(servers)
-                and all(check not in ("", "INI") for _status, check in statuses().values())
+                lambda: (
+                    len(statuses()) == len(servers)
+                    and all(check not in ("", "INI") for _status, check in statuses().values())
+                )
             )
             return {name: status for name, (status, _check) in statuses().items()}
         finally:

@@ -206,7 +206,9 @@ def test_a_worker_that_hangs_costs_the_timeout_and_no_more(running):
     assert 0.4 <= took < 0.8
     assert info["running"] is False
     assert info["msg"] == "%s did not answer within 0.4 s: HAProxy hangs." % running.admin
-    assert info["workers"] == [{"pid": pid, "current": True, "uptime_s": info["workers"][0]["uptime_s"], "sessions": None}]
+    assert info["workers"] == [
+        {"pid": pid, "current": True, "uptime_s": info["workers"][0]["uptime_s"], "sessions": None}
+    ]
 
 
 def test_an_old_worker_that_hangs_leaves_the_rest_known(running):
@@ -340,7 +342,9 @@ def test_parsers_survive_anything(text):
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10**6), st.lists(st.tuples(st.integers(1, 2**22), st.booleans(), st.integers(0, 10**7)), max_size=5))
+@given(
+    st.integers(0, 10**6), st.lists(st.tuples(st.integers(1, 2**22), st.booleans(), st.integers(0, 10**7)), max_size=5)
+)
 def test_show_proc_says_what_the_master_wrote(failed, workers):
     def line(pid, kind, reloads, uptime):
         span = "%dd%02dh%02dm%02ds" % (uptime // 86400, uptime // 3600 % 24, uptime // 60 % 60, uptime % 60)

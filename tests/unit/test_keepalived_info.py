@@ -138,7 +138,9 @@ def address_message(address, moment, own=None):
 
 def test_addresses():
     done = struct.pack("=IHHIII", 20, 3, 2, 1, 0, 0)
-    messages = address_message(b"\x7f\0\0\1", 12) + address_message(b"\xc6\x33\x64\x01", 345, own=b"\xc6\x33\x64\x0a") + done
+    messages = (
+        address_message(b"\x7f\0\0\1", 12) + address_message(b"\xc6\x33\x64\x01", 345, own=b"\xc6\x33\x64\x0a") + done
+    )
     assert keepalived.parse_addresses(messages) == {"127.0.0.1": 12, "198.51.100.10": 345}
 
 
@@ -194,7 +196,11 @@ def test_what_the_daemon_says_and_what_the_kernel_knows(fake):
     answer = keepalived.gather(str(directory / "pid"), 5)
     assert (answer["running"], answer["msg"], answer["configuration"]) == (True, "", "9f2c41d07be3")
     (instance,) = answer["instances"]
-    assert (instance["state"], instance["held"], instance["peers"]) == ("MASTER", ["127.0.0.1"], ["198.51.100.12", "2001:db8::13"])
+    assert (instance["state"], instance["held"], instance["peers"]) == (
+        "MASTER",
+        ["127.0.0.1"],
+        ["198.51.100.12", "2001:db8::13"],
+    )
     assert instance["since"] == pytest.approx(keepalived.held_since()["127.0.0.1"], abs=2)
 
 

@@ -37,7 +37,9 @@ def names(slots):
 # --- which node --------------------------------------------------------------------------------------------------------
 
 THREE = [node("pacs1"), node("pacs2"), node("pacs3")]
-weighted = st.dictionaries(st.text("abcdefghij0123456789-", min_size=1, max_size=12), st.integers(1, 256), min_size=1, max_size=6)
+weighted = st.dictionaries(
+    st.text("abcdefghij0123456789-", min_size=1, max_size=12), st.integers(1, 256), min_size=1, max_size=6
+)
 
 
 def test_every_slot_has_a_node_and_equal_nodes_get_equal_shares():
@@ -212,7 +214,14 @@ ESTAB     0      0               127.0.0.1:104                  127.0.0.1:58664
 def test_the_ends_that_a_map_names():
     def listing(**elements):
         header = {"metainfo": {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}}
-        of = {"family": "inet", "name": "to_198_51_100_10_104", "table": "layer4", "type": "integer", "handle": 1, "flags": ["timeout"]}
+        of = {
+            "family": "inet",
+            "name": "to_198_51_100_10_104",
+            "table": "layer4",
+            "type": "integer",
+            "handle": 1,
+            "flags": ["timeout"],
+        }
         return {"nftables": [header, {"map": {**of, "map": "ipv4_addr . inet_service", **elements}}]}
 
     elements = [
@@ -250,7 +259,12 @@ ports = st.integers(1, 65535)
 @st.composite
 def flows(draw):
     addresses = draw(st.sampled_from([st.ip_addresses(v=4), st.ip_addresses(v=6)]))
-    return {"client": str(draw(addresses)), "client_port": draw(ports), "address": str(draw(addresses)), "port": draw(ports)}
+    return {
+        "client": str(draw(addresses)),
+        "client_port": draw(ports),
+        "address": str(draw(addresses)),
+        "port": draw(ports),
+    }
 
 
 @settings(deadline=None)
@@ -364,9 +378,18 @@ def told(tmp_path, monkeypatch):
     answers = {
         (*layer4.CONNTRACKD, "-s"): REPORT,
         (*layer4.CONNTRACKD, "-s", "queue"): QUEUE,
-        ("conntrack", "--dump", "--family", "ipv4", "--proto", "tcp", "--dst", "198.51.100.10", "--dport", "104"): "".join(
-            flow.format(state, port, f"198.51.100.{end}", port) for state, port, end in flows_of
-        ),
+        (
+            "conntrack",
+            "--dump",
+            "--family",
+            "ipv4",
+            "--proto",
+            "tcp",
+            "--dst",
+            "198.51.100.10",
+            "--dport",
+            "104",
+        ): "".join(flow.format(state, port, f"198.51.100.{end}", port) for state, port, end in flows_of),
     }
 
     def run(*command):
@@ -381,14 +404,26 @@ def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
     status = layer4.status()
     # What HAProxy has itself names the VIP where a forwarded one names its node.
     assert status["flows"] == {"dicom": {"pacs1": 1, "pacs22": 2}}
-    assert status["mirror"] == {"wanted": True, "running": True, "ours": 3, "taken": 18, "waiting": 3, "sent": 324, "received": 140}
+    assert status["mirror"] == {
+        "wanted": True,
+        "running": True,
+        "ours": 3,
+        "taken": 18,
+        "waiting": 3,
+        "sent": 324,
+        "received": 140,
+    }
     assert list(status["units"]) == ["layer4.service", "conntrackd.service", "layer4-flows@198.51.100.10.service"]
     assert status["running"] is False and status["current"] is False
 
 
 def test_the_status_is_current_only_with_the_files_that_the_service_has_read(told):
-    fingerprint = hashlib.sha256((layer4.RULES.read_text() + layer4.CONFIGURATION.read_text()).encode()).hexdigest()[:16]
-    layer4.STATE.write_text(json.dumps({"refreshed": time.time(), "fingerprint": fingerprint, "fault": "", "services": {}}))
+    fingerprint = hashlib.sha256((layer4.RULES.read_text() + layer4.CONFIGURATION.read_text()).encode()).hexdigest()[
+        :16
+    ]
+    layer4.STATE.write_text(
+        json.dumps({"refreshed": time.time(), "fingerprint": fingerprint, "fault": "", "services": {}})
+    )
     assert layer4.status()["current"] and layer4.status()["running"]
     layer4.RULES.write_text("# other rules\n")
     assert not layer4.status()["current"]
@@ -414,7 +449,8 @@ ExecMainStartTimestamp=
 
 """
     files = types.SimpleNamespace(
-        path=types.SimpleNamespace(exists=lambda path: "gone" not in path), stat=lambda path: types.SimpleNamespace(st_mtime=2000.9)
+        path=types.SimpleNamespace(exists=lambda path: "gone" not in path),
+        stat=lambda path: types.SimpleNamespace(st_mtime=2000.9),
     )
     monkeypatch.setattr(layer4, "os", files)
     monkeypatch.setattr(layer4, "run", lambda *command: (0, described))
@@ -446,11 +482,16 @@ def test_dead_ends_nodes_without_a_state_and_silence(told, monkeypatch):
 
     assert look(None) == (set(), set()), "nobody has said anything yet"
     assert look([row("pacs1", "UP", "INI"), row("pacs22", "UP", "INI")]) == (set(), set())
-    assert look([row("pacs1", "UP"), row("pacs22", "UP"), row("pacs1", "DOWN", service="web")]) == ({"pacs1", "pacs22"}, set())
+    assert look([row("pacs1", "UP"), row("pacs22", "UP"), row("pacs1", "DOWN", service="web")]) == (
+        {"pacs1", "pacs22"},
+        set(),
+    )
     assert list(service.states) == [("dicom", "pacs1"), ("dicom", "pacs22")], "of what is not forwarded nothing is said"
     assert look([row("pacs1", "UP"), row("pacs22", "DOWN", "L4CON")]) == ({"pacs1"}, set())
     clock[0] += 14.9
-    assert look([row("pacs1", "UP"), row("pacs22", "UP", "* INI")]) == ({"pacs1"}, set()), "a reload with a dead node sends it nothing"
+    assert look([row("pacs1", "UP"), row("pacs22", "UP", "* INI")]) == ({"pacs1"}, set()), (
+        "a reload with a dead node sends it nothing"
+    )
     assert look(None) == ({"pacs1"}, set())
     clock[0] += 0.1
     assert look([row("pacs1", "DRAIN"), row("pacs22", "DOWN")]) == (set(), {("198.51.100.26", 104)})
@@ -464,8 +505,10 @@ def test_dead_ends_nodes_without_a_state_and_silence(told, monkeypatch):
 
 def test_a_configuration_has_just_its_keys(told):
     layer4.check(str(layer4.CONFIGURATION))
-    layer4.CONFIGURATION.write_text(json.dumps({**{key: 0 for key in layer4.KEYS - {"dead_after"}}, "death_after": 15}))
-    with pytest.raises(SystemExit, match=r"the keys are connections, death_after, .* and should be connections, dead_after"):
+    layer4.CONFIGURATION.write_text(json.dumps({**dict.fromkeys(layer4.KEYS - {"dead_after"}, 0), "death_after": 15}))
+    with pytest.raises(
+        SystemExit, match=r"the keys are connections, death_after, .* and should be connections, dead_after"
+    ):
         layer4.check(str(layer4.CONFIGURATION))
 
 
@@ -475,7 +518,10 @@ def test_an_end_that_serves_another_service_is_not_dead(told, monkeypatch):
     monkeypatch.setattr(layer4, "device_of", lambda address: None)
     monkeypatch.setattr(layer4.time, "monotonic", lambda: 100.0)
     service = layer4.Layer4()
-    rows = [{"pxname": name, "svname": "pacs1", "check_status": "L4OK", "status": "DOWN", "weight": "1"} for name in ("dicom", "store")]
+    rows = [
+        {"pxname": name, "svname": "pacs1", "check_status": "L4OK", "status": "DOWN", "weight": "1"}
+        for name in ("dicom", "store")
+    ]
     monkeypatch.setattr(service.haproxy, "ask", lambda: rows)
     service.look()
     monkeypatch.setattr(layer4.time, "monotonic", lambda: 115.0)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model
 
 ROLE = Path(__file__).parents[2] / "roles/infinitt"
 ROLE_VARS = yaml.safe_load((ROLE / "vars/main.yml").read_text())
@@ -48,7 +49,9 @@ def hosts(**changes):
 
 def build(site_hosts=None, lost=(), **written):
     variables = {**DEFAULTS, "infinitt_vip": "198.51.100.10/24", "infinitt_nodes": copy.deepcopy(NODES), **written}
-    return model.build(variables, site_hosts or hosts(), ROLE_VARS["__infinitt_services"], ROLE_VARS["__infinitt_defaults"], 1024, lost)
+    return model.build(
+        variables, site_hosts or hosts(), ROLE_VARS["__infinitt_services"], ROLE_VARS["__infinitt_defaults"], 1024, lost
+    )
 
 
 def service(site, name):
@@ -72,19 +75,37 @@ def test_two_variables_make_the_four_services_of_the_contract():
 
 def test_one_affinity_for_dicom_query_and_mwl():
     site = build()
-    assert {s.name: s.affinity for s in site.services} == {"web": None, "dicom": "dicom", "query": "dicom", "mwl": "dicom"}
+    assert {s.name: s.affinity for s in site.services} == {
+        "web": None,
+        "dicom": "dicom",
+        "query": "dicom",
+        "mwl": "dicom",
+    }
 
 
 def test_a_service_with_other_nodes_has_an_affinity_of_its_own():
-    site = build(infinitt_services={"mwl": {"nodes": [{"name": "ris", "address": "198.51.100.31"}]}, "query": {"nodes": ["pacs1"]}})
-    assert {s.name: s.affinity for s in site.services if s.affinity} == {"dicom": "dicom", "query": "query", "mwl": "mwl"}
+    site = build(
+        infinitt_services={
+            "mwl": {"nodes": [{"name": "ris", "address": "198.51.100.31"}]},
+            "query": {"nodes": ["pacs1"]},
+        }
+    )
+    assert {s.name: s.affinity for s in site.services if s.affinity} == {
+        "dicom": "dicom",
+        "query": "query",
+        "mwl": "mwl",
+    }
     assert [node.address for node in service(site, "mwl").nodes] == ["198.51.100.31"]
     assert [node.name for node in service(site, "query").nodes] == ["pacs1"]
 
 
 def test_what_differs_is_merged_over_the_defaults():
     site = build(
-        infinitt_services={"web": {"check_path": "/health"}, "dicom": {"check": "echo", "called_ae": "ARCHIVE"}, "mwl": {"enabled": False}}
+        infinitt_services={
+            "web": {"check_path": "/health"},
+            "dicom": {"check": "echo", "called_ae": "ARCHIVE"},
+            "mwl": {"enabled": False},
+        }
     )
     assert service(site, "web").check_path == "/health" and service(site, "web").check == "http"
     assert (service(site, "dicom").check, service(site, "dicom").called_ae) == ("echo", "ARCHIVE")
@@ -146,7 +167,8 @@ def test_ipv6():
     both = {
         name: {
             "facts": facts(
-                f"198.51.100.{n}", eth1={"device": "eth1", "ipv6": [{"address": f"2001:db8::{n}", "prefix": "64", "scope": "global"}]}
+                f"198.51.100.{n}",
+                eth1={"device": "eth1", "ipv6": [{"address": f"2001:db8::{n}", "prefix": "64", "scope": "global"}]},
             )
         }
         for name, n in (("lb1", 11), ("lb2", 12))
@@ -177,7 +199,9 @@ def test_questions_for_the_nodes_and_for_the_vip():
         "nodes": [{"name": n["name"], "address": n["address"]} for n in NODES],
     }
     through = {check["name"]: check for check in site["vip_checks"]}
-    assert through["dicom"]["port"] == 104 and through["dicom"]["nodes"] == [{"name": "VIP", "address": "198.51.100.10"}]
+    assert through["dicom"]["port"] == 104 and through["dicom"]["nodes"] == [
+        {"name": "VIP", "address": "198.51.100.10"}
+    ]
 
 
 # --- layer 4 -----------------------------------------------------------------------------------------------------------
@@ -189,7 +213,13 @@ def layers(site):
 
 @pytest.mark.parametrize(
     "written, layer",
-    [({}, 7), ({"infinitt_layer": ""}, 7), ({"infinitt_layer": "7"}, 7), ({"infinitt_layer": 4}, 4), ({"infinitt_layer": " 4 "}, 4)],
+    [
+        ({}, 7),
+        ({"infinitt_layer": ""}, 7),
+        ({"infinitt_layer": "7"}, 7),
+        ({"infinitt_layer": 4}, 4),
+        ({"infinitt_layer": " 4 "}, 4),
+    ],
 )
 def test_the_layer_is_that_of_all_tcp_services_and_web_stays_in_the_proxy(written, layer):
     site = build(infinitt_services={"hl7": {"port": 2575}, "viewer": {"port": 8080, "mode": "http"}}, **written)
@@ -199,7 +229,10 @@ def test_the_layer_is_that_of_all_tcp_services_and_web_stays_in_the_proxy(writte
 
 def test_a_services_own_layer_is_stronger_than_the_sites():
     apart = {"nodes": [{"name": "ris", "address": "198.51.100.31"}]}
-    site = build(infinitt_layer=4, infinitt_services={"mwl": {"layer": "7", **apart}, "query": {"layer": ""}, "web": {"layer": 7}})
+    site = build(
+        infinitt_layer=4,
+        infinitt_services={"mwl": {"layer": "7", **apart}, "query": {"layer": ""}, "web": {"layer": 7}},
+    )
     assert site.problems == [] and layers(site) == {"web": 7, "dicom": 4, "query": 4, "mwl": 7}
     site = build(infinitt_services={"mwl": {"layer": 4, **apart}})
     assert site.problems == [] and layers(site) == {"web": 7, "dicom": 7, "query": 7, "mwl": 4}
@@ -208,7 +241,9 @@ def test_a_services_own_layer_is_stronger_than_the_sites():
 def test_haproxy_has_every_service_and_the_kernel_those_that_are_forwarded():
     nodes = [{**NODES[0], "weight": "3"}, {**NODES[1], "backup": "yes"}]
     plain = build(
-        infinitt_nodes=nodes, infinitt_layer=4, infinitt_services={"dicom": {"node_port": 11112}, "mwl": {"enabled": False}}
+        infinitt_nodes=nodes,
+        infinitt_layer=4,
+        infinitt_services={"dicom": {"node_port": 11112}, "mwl": {"enabled": False}},
     ).as_dict()
     assert [service["name"] for service in plain["services"]] == ["web", "dicom", "query"]
     assert all("layer" not in service for service in plain["services"])
@@ -258,7 +293,10 @@ def mirrors(site):
 
 def test_connections_are_mirrored_between_the_own_addresses_of_two_hosts():
     site = build(infinitt_layer=4)
-    assert mirrors(site) == {"lb1": ("198.51.100.11", "eth0", "198.51.100.12"), "lb2": ("198.51.100.12", "eth0", "198.51.100.11")}
+    assert mirrors(site) == {
+        "lb1": ("198.51.100.11", "eth0", "198.51.100.12"),
+        "lb2": ("198.51.100.12", "eth0", "198.51.100.11"),
+    }
     assert all(host.unmirrored == ["198.51.100.11", "198.51.100.12"] for host in site.hosts.values())
 
 
@@ -276,7 +314,11 @@ def test_a_host_that_was_not_asked_is_an_end_all_the_same():
 
 @pytest.mark.parametrize(
     "written",
-    [{}, {"infinitt_layer": 7}, {"infinitt_layer": 4, "infinitt_services": {n: {"enabled": False} for n in ("dicom", "query", "mwl")}}],
+    [
+        {},
+        {"infinitt_layer": 7},
+        {"infinitt_layer": 4, "infinitt_services": {n: {"enabled": False} for n in ("dicom", "query", "mwl")}},
+    ],
 )
 def test_where_nothing_is_forwarded_nothing_is_mirrored(written):
     site = build(linked(), **written)
@@ -293,7 +335,10 @@ def test_a_link_of_its_own():
     site = build(linked(), infinitt_layer=4)
     assert site.problems == []
     assert mirrors(site) == {"lb1": ("10.0.0.1", "link0", "10.0.0.2"), "lb2": ("10.0.0.2", "link0", "10.0.0.1")}
-    assert all({"198.51.100.11", "198.51.100.12", "10.0.0.1", "10.0.0.2"} <= set(host.unmirrored) for host in site.hosts.values())
+    assert all(
+        {"198.51.100.11", "198.51.100.12", "10.0.0.1", "10.0.0.2"} <= set(host.unmirrored)
+        for host in site.hosts.values()
+    )
     assert build(linked(first="", second=""), infinitt_layer=4).hosts["lb1"].mirror.peer == "198.51.100.12"
 
 
@@ -301,10 +346,18 @@ def test_a_link_between_the_second_host_and_the_third():
     trio = linked(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13", **link("10.0.0.2"))})
     trio["lb3"]["variables"] = {"infinitt_mirror_address": "10.0.0.2"}
     trio["lb1"] = hosts()["lb1"]
-    trio["lb2"] = {**trio["lb2"], "variables": {"infinitt_mirror_address": "10.0.0.1"}, "facts": facts("198.51.100.12", **link("10.0.0.1"))}
+    trio["lb2"] = {
+        **trio["lb2"],
+        "variables": {"infinitt_mirror_address": "10.0.0.1"},
+        "facts": facts("198.51.100.12", **link("10.0.0.1")),
+    }
     site = build(trio, infinitt_layer=4)
     assert site.problems == []
-    assert mirrors(site) == {"lb1": ("", "", ""), "lb2": ("10.0.0.1", "link0", "10.0.0.2"), "lb3": ("10.0.0.2", "link0", "10.0.0.1")}
+    assert mirrors(site) == {
+        "lb1": ("", "", ""),
+        "lb2": ("10.0.0.1", "link0", "10.0.0.2"),
+        "lb3": ("10.0.0.2", "link0", "10.0.0.1"),
+    }
 
 
 def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
@@ -325,7 +378,10 @@ def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
 @pytest.mark.parametrize(
     "pair, sentence",
     [
-        (linked(second=""), "infinitt_mirror_address of lb1 is given, and no other load balancer has one; give both ends of the link."),
+        (
+            linked(second=""),
+            "infinitt_mirror_address of lb1 is given, and no other load balancer has one; give both ends of the link.",
+        ),
         (
             linked(second="10.0.0.3"),
             "infinitt_mirror_address of lb2 is 10.0.0.3, which the host does not have; its addresses are 198.51.100.12, 10.0.0.2.",
@@ -355,7 +411,10 @@ ONLY_A_PROXY = {
         "infinitt_services.web.layer is 4 with mode http; only a proxy understands HTTP: give layer 7.",
     ),
     "a new http service": (
-        {"infinitt_layer": 4, "infinitt_services": {"viewer": {"port": 8080, "mode": "http", "layer": "4", "persistence": "source"}}},
+        {
+            "infinitt_layer": 4,
+            "infinitt_services": {"viewer": {"port": 8080, "mode": "http", "layer": "4", "persistence": "source"}},
+        },
         "infinitt_services.viewer.layer is 4 with mode http; only a proxy understands HTTP: give layer 7.",
     ),
     "no persistence": (
@@ -371,7 +430,11 @@ ONLY_A_PROXY = {
         "infinitt_services.hl7.layer is 4, and the node pacs1 has max_connections; only a proxy can count: leave that out, or give layer 7.",
     ),
     "another family": (
-        {"infinitt_services": {"hl7": {"port": 2575, "layer": 4, "nodes": [{"name": "v6", "address": "2001:db8::21"}]}}},
+        {
+            "infinitt_services": {
+                "hl7": {"port": 2575, "layer": 4, "nodes": [{"name": "v6", "address": "2001:db8::21"}]}
+            }
+        },
         "infinitt_services.hl7.layer is 4, and the node v6 (2001:db8::21) is of another family than the VIP 198.51.100.10;"
         " only a proxy can go between them: give layer 7.",
     ),
@@ -423,16 +486,31 @@ def test_services_that_share_no_node_may_be_at_different_layers():
 LONG_AE = "A" * 17
 WRONG = {
     "no vip": ({"infinitt_vip": ""}, ["infinitt_vip is not set; give"]),
-    "vip no address": ({"infinitt_vip": "pacs.example.org"}, ["infinitt_vip is 'pacs.example.org', which is not an address; give"]),
-    "vip of a wrong type": ({"infinitt_vip": ["198.51.100.10"]}, ["infinitt_vip is ['198.51.100.10'], which is not an address"]),
+    "vip no address": (
+        {"infinitt_vip": "pacs.example.org"},
+        ["infinitt_vip is 'pacs.example.org', which is not an address; give"],
+    ),
+    "vip of a wrong type": (
+        {"infinitt_vip": ["198.51.100.10"]},
+        ["infinitt_vip is ['198.51.100.10'], which is not an address"],
+    ),
     "vip with a bad prefix": ({"infinitt_vip": "198.51.100.10/33"}, ["infinitt_vip is '198.51.100.10/33'"]),
-    "vip first": ({"infinitt_vip": "198.51.100.0/24"}, ["infinitt_vip is 198.51.100.0/24, the first address of its network"]),
-    "vip last": ({"infinitt_vip": "198.51.100.255"}, ["infinitt_vip is 198.51.100.255/24, the last address of its network"]),
+    "vip first": (
+        {"infinitt_vip": "198.51.100.0/24"},
+        ["infinitt_vip is 198.51.100.0/24, the first address of its network"],
+    ),
+    "vip last": (
+        {"infinitt_vip": "198.51.100.255"},
+        ["infinitt_vip is 198.51.100.255/24, the last address of its network"],
+    ),
     "vip last behind a /32": (
         {"infinitt_vip": "198.51.100.255/32"},
         ["infinitt_vip is 198.51.100.255, the last address of the network of eth0"],
     ),
-    "vip of a node": ({"infinitt_vip": "198.51.100.21/24"}, ["infinitt_vip is 198.51.100.21, the address of the node pacs1"]),
+    "vip of a node": (
+        {"infinitt_vip": "198.51.100.21/24"},
+        ["infinitt_vip is 198.51.100.21, the address of the node pacs1"],
+    ),
     "vip of a host": ({"infinitt_vip": "198.51.100.12/24"}, ["infinitt_vip is 198.51.100.12, the own address of lb2"]),
     "vip in nobody's network": (
         {"infinitt_vip": "203.0.113.10/24"},
@@ -458,7 +536,10 @@ WRONG = {
         {"infinitt_nodes": [{**NODES[0], "wieght": 1}]},
         ["infinitt_nodes[0] (pacs1).wieght is not a known key; did you mean weight"],
     ),
-    "node whose name breaks out": ({"infinitt_nodes": [{**NODES[0], "name": "pacs1\n  server x"}]}, ["infinitt_nodes[0].name is 'pacs1"]),
+    "node whose name breaks out": (
+        {"infinitt_nodes": [{**NODES[0], "name": "pacs1\n  server x"}]},
+        ["infinitt_nodes[0].name is 'pacs1"],
+    ),
     "node that is a host": (
         {"infinitt_nodes": [*NODES, {"name": "x", "address": "198.51.100.11"}]},
         ["infinitt_address of lb1 is 198.51.100.11, the address of the node x"],
@@ -467,7 +548,10 @@ WRONG = {
         {"infinitt_services": {"query": {"port": 104}}},
         ["infinitt_services.query.port is 104, which dicom has on 198.51.100.10 already"],
     ),
-    "port out of range": ({"infinitt_services": {"web": {"port": 70000}}}, ["infinitt_services.web.port is 70000, which is out of range"]),
+    "port out of range": (
+        {"infinitt_services": {"web": {"port": 70000}}},
+        ["infinitt_services.web.port is 70000, which is out of range"],
+    ),
     "port no number": (
         {"infinitt_services": {"web": {"port": "http"}}},
         ["infinitt_services.web.port is 'http', which is not a whole number"],
@@ -480,8 +564,14 @@ WRONG = {
         {"infinitt_services": {"dicmo": {"check": "echo"}}},
         ["infinitt_services.dicmo is not a known service and has no port; did you mean dicom"],
     ),
-    "services of a wrong type": ({"infinitt_services": ["web"]}, ["infinitt_services is ['web'], which is not a mapping"]),
-    "service of a wrong type": ({"infinitt_services": {"web": 80}}, ["infinitt_services.web is 80, which is not a mapping"]),
+    "services of a wrong type": (
+        {"infinitt_services": ["web"]},
+        ["infinitt_services is ['web'], which is not a mapping"],
+    ),
+    "service of a wrong type": (
+        {"infinitt_services": {"web": 80}},
+        ["infinitt_services.web is 80, which is not a mapping"],
+    ),
     "all switched off": (
         {"infinitt_services": {n: {"enabled": False} for n in ("web", "dicom", "query", "mwl")}},
         ["infinitt_services switches every service off"],
@@ -494,9 +584,18 @@ WRONG = {
         {"infinitt_services": {"dicom": {"called_ae": LONG_AE}}},
         ["infinitt_services.dicom.called_ae is 'AAAAAAAAAAAAAAAAA', which is no AE title; give 1 to 16"],
     ),
-    "path that breaks out": ({"infinitt_services": {"web": {"check_path": "/x\nbackend y"}}}, ["infinitt_services.web.check_path is '/x"]),
-    "host that breaks out": ({"infinitt_services": {"web": {"check_host": 'a" b'}}}, ["infinitt_services.web.check_host is"]),
-    "status": ({"infinitt_services": {"web": {"check_status": "2xx"}}}, ["infinitt_services.web.check_status is '2xx'"]),
+    "path that breaks out": (
+        {"infinitt_services": {"web": {"check_path": "/x\nbackend y"}}},
+        ["infinitt_services.web.check_path is '/x"],
+    ),
+    "host that breaks out": (
+        {"infinitt_services": {"web": {"check_host": 'a" b'}}},
+        ["infinitt_services.web.check_host is"],
+    ),
+    "status": (
+        {"infinitt_services": {"web": {"check_status": "2xx"}}},
+        ["infinitt_services.web.check_status is '2xx'"],
+    ),
     "cookie on tcp": (
         {"infinitt_services": {"dicom": {"persistence": "cookie"}}},
         ["infinitt_services.dicom.persistence is cookie on a tcp service"],
@@ -505,12 +604,21 @@ WRONG = {
         {"infinitt_services": {"dicom": {"persist_for": "8 hours"}}},
         ["infinitt_services.dicom.persist_for is '8 hours'; give a time"],
     ),
-    "router id": ({"infinitt_router_id": 256}, ["infinitt_router_id is 256, which is out of range; give a whole number from 1 to 255"]),
+    "router id": (
+        {"infinitt_router_id": 256},
+        ["infinitt_router_id is 256, which is out of range; give a whole number from 1 to 255"],
+    ),
     "router id 0": ({"infinitt_router_id": "0"}, ["infinitt_router_id is 0, which is out of range"]),
     "boolean as a number": ({"infinitt_router_id": True}, ["infinitt_router_id is True, which is not a whole number"]),
     "preflight": ({"infinitt_preflight": False}, ["infinitt_preflight is False; give one of all, any, none"]),
-    "profile": ({"infinitt_failover": "quick"}, ["infinitt_failover is 'quick'; give one of standard, fast, conservative"]),
-    "stats without password": ({"infinitt_stats_port": 8404}, ["infinitt_stats_password is not set although infinitt_stats_port is"]),
+    "profile": (
+        {"infinitt_failover": "quick"},
+        ["infinitt_failover is 'quick'; give one of standard, fast, conservative"],
+    ),
+    "stats without password": (
+        {"infinitt_stats_port": 8404},
+        ["infinitt_stats_password is not set although infinitt_stats_port is"],
+    ),
 }
 
 
@@ -532,16 +640,32 @@ def test_wrong_input_is_told_in_one_sentence(case):
             {"ansible_host": "lb1.example.org"},
             "infinitt_address of lb1 is not set, and ansible_host is 'lb1.example.org', which is not an IP address",
         ),
-        ({"ansible_host": "203.0.113.5"}, "infinitt_address of lb1 is not set, and ansible_host 203.0.113.5 is not in the VIP's network"),
+        (
+            {"ansible_host": "203.0.113.5"},
+            "infinitt_address of lb1 is not set, and ansible_host 203.0.113.5 is not in the VIP's network",
+        ),
         (
             {"variables": {"infinitt_address": "198.51.100.99"}},
             "infinitt_address of lb1 is 198.51.100.99, which the host does not have; its addresses are 198.51.100.11",
         ),
-        ({"variables": {"infinitt_address": "198.51.100.12"}}, "infinitt_address of lb2 is 198.51.100.12, which lb1 has already"),
-        ({"variables": {"infinitt_interface": "eth7"}}, "infinitt_interface of lb1 is eth7, which has no network with the VIP"),
-        ({"variables": {"infinitt_vpi": "x"}}, "infinitt_vpi of lb1 is not a known variable; did you mean infinitt_vip"),
         (
-            {"facts": facts("198.51.100.11", eth1={"device": "eth1", "ipv4": {"address": "198.51.100.99", "prefix": "24"}})},
+            {"variables": {"infinitt_address": "198.51.100.12"}},
+            "infinitt_address of lb2 is 198.51.100.12, which lb1 has already",
+        ),
+        (
+            {"variables": {"infinitt_interface": "eth7"}},
+            "infinitt_interface of lb1 is eth7, which has no network with the VIP",
+        ),
+        (
+            {"variables": {"infinitt_vpi": "x"}},
+            "infinitt_vpi of lb1 is not a known variable; did you mean infinitt_vip",
+        ),
+        (
+            {
+                "facts": facts(
+                    "198.51.100.11", eth1={"device": "eth1", "ipv4": {"address": "198.51.100.99", "prefix": "24"}}
+                )
+            },
             "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; name one of them",
         ),
     ],
@@ -560,7 +684,9 @@ def test_a_variable_that_differs_between_hosts_is_told():
 
 
 def test_a_password_stands_in_no_sentence():
-    pair = hosts(lb1={"variables": {"infinitt_stats_password": "alpha"}}, lb2={"variables": {"infinitt_stats_password": "beta"}})
+    pair = hosts(
+        lb1={"variables": {"infinitt_stats_password": "alpha"}}, lb2={"variables": {"infinitt_stats_password": "beta"}}
+    )
     told = " ".join(build(pair, infinitt_stats_port=8404, infinitt_stats_password="gam ma").problems)
     assert "infinitt_stats_password" in told and not any(word in told for word in ("alpha", "beta", "gam"))
 
@@ -574,14 +700,26 @@ def test_a_lost_host_is_named_with_the_way_on():
 
 def test_all_problems_are_told_at_once():
     problems = build(
-        infinitt_vip="", infinitt_nodes="x", infinitt_router_id=0, infinitt_services={"web": {"port": 0, "colour": "red"}}
+        infinitt_vip="",
+        infinitt_nodes="x",
+        infinitt_router_id=0,
+        infinitt_services={"web": {"port": 0, "colour": "red"}},
     ).problems
     assert len(problems) == 5
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20) | st.sampled_from([4, "4", "none"])
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20)
+    | st.sampled_from([4, "4", "none"])
+)
 anything = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
 )
 keys = st.sampled_from([*model.SERVICE_KEYS, *model.NODE_KEYS, "web", "dicom", "x"])
 

@@ -26,8 +26,7 @@ macs = st.binary(min_size=6, max_size=6)
 
 def test_arp_probe():
     assert neighbours.arp_probe(MAC, IPV4).hex(" ", 2) == (
-        "ffff ffff ffff 5a0c 63c2 f8b1 0806 "
-        "0001 0800 0604 0001 5a0c 63c2 f8b1 0000 0000 0000 0000 0000 c633 640a"
+        "ffff ffff ffff 5a0c 63c2 f8b1 0806 0001 0800 0604 0001 5a0c 63c2 f8b1 0000 0000 0000 0000 0000 c633 640a"
     )
 
 
@@ -74,7 +73,10 @@ def test_advertisement():
 
 def test_an_option_that_stands_before_it_is_stepped_over():
     nonce = b"\x0e\x02" + bytes(14)
-    assert neighbours.advertised(advertisement(nonce + b"\x02\x01" + OTHER)) == ("2001:db8::12:3456", "22:11:2c:35:58:e9")
+    assert neighbours.advertised(advertisement(nonce + b"\x02\x01" + OTHER)) == (
+        "2001:db8::12:3456",
+        "22:11:2c:35:58:e9",
+    )
 
 
 @pytest.mark.parametrize("options", [b"", b"\x02\x00" + OTHER, b"\x02\x01" + OTHER[:5], b"\x01\x01" + OTHER])
@@ -87,7 +89,10 @@ def test_a_solicitation_claims_nothing():
 
 
 def test_the_kernel_is_asked_to_pass_advertisements_alone():
-    bits = int.from_bytes(b"".join(struct.pack(">I", word) for word in reversed(struct.unpack("=8I", neighbours.ONLY_ADVERTISEMENTS))), "big")
+    bits = int.from_bytes(
+        b"".join(struct.pack(">I", word) for word in reversed(struct.unpack("=8I", neighbours.ONLY_ADVERTISEMENTS))),
+        "big",
+    )
     assert [kind for kind in range(256) if not bits >> kind & 1] == [136]
 
 

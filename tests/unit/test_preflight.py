@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import preflight
 
 VIP, LB1, LB2 = "198.51.100.10", "198.51.100.11", "198.51.100.12"
@@ -22,7 +23,10 @@ def host(name, address, peers):
         "address": address,
         "vips": [{"address": VIP, "prefix": 24, "interface": "eth0"}],
         "peers": peers,
-        "ports": [{"address": VIP, "port": 80, "for": "web"}, {"address": address, "port": 1024, "for": "HAProxy's peers"}],
+        "ports": [
+            {"address": VIP, "port": 80, "for": "web"},
+            {"address": address, "port": 1024, "for": "HAProxy's peers"},
+        ],
     }
 
 
@@ -32,7 +36,14 @@ SITE = {"peers": PEERS, "hosts": {"lb1": host("lb1", LB1, PEERS[1:]), "lb2": hos
 
 def end(service="dicom", node="pacs1", reachable=True):
     error = None if reachable else {"kind": "refused", "text": "refused the connection"}
-    return {"service": service, "node": node, "address": "198.51.100.21", "port": 104, "reachable": reachable, "error": error}
+    return {
+        "service": service,
+        "node": node,
+        "address": "198.51.100.21",
+        "port": 104,
+        "reachable": reachable,
+        "error": error,
+    }
 
 
 @pytest.fixture
@@ -130,10 +141,14 @@ def test_how_many_nodes_must_answer(seen, require, answers, sentences):
     assert len(preflight.problems(SITE, seen, require)) == sentences
 
 
-@pytest.mark.parametrize("seconds, refused", [("600", True), ("86399", True), ("86400", False), ("432000", False), ("", False)])
+@pytest.mark.parametrize(
+    "seconds, refused", [("600", True), ("86399", True), ("86400", False), ("432000", False), ("", False)]
+)
 def test_a_kernel_that_forgets_silent_connections(seen, seconds, refused):
     seen["lb1"]["established_timeout"] = seconds
     told = preflight.problems({**SITE, "layer4_services": [{"name": "dicom"}]}, seen, "all")
-    assert [f"nf_conntrack_tcp_timeout_established of lb1 is {seconds} s" in sentence for sentence in told] == [True] * refused
+    assert [f"nf_conntrack_tcp_timeout_established of lb1 is {seconds} s" in sentence for sentence in told] == [
+        True
+    ] * refused
     # At layer 7 the kernel has nothing to remember.
     assert preflight.problems(SITE, seen, "all") == []

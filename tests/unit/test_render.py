@@ -37,14 +37,24 @@ RIS = [{"name": "ris", "address": "198.51.100.31"}]
 SITES = {
     "pair": (PAIR, {}),
     "single": ({"lb1": PAIR["lb1"]}, {}),
-    "three": (hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}), {"infinitt_failover": "fast"}),
-    "ipv6": (V6, {"infinitt_vip": "2001:db8::10/64", "infinitt_nodes": [{"name": "pacs1", "address": "2001:db8::21"}, NODES[1]]}),
+    "three": (
+        hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}),
+        {"infinitt_failover": "fast"},
+    ),
+    "ipv6": (
+        V6,
+        {"infinitt_vip": "2001:db8::10/64", "infinitt_nodes": [{"name": "pacs1", "address": "2001:db8::21"}, NODES[1]]},
+    ),
     "two vips": (PAIR, {"infinitt_services": {"mwl": {"vip": "198.51.100.9/24", "port": 104, "node_port": 204}}}),
     "every check": (
         PAIR,
         {
             "infinitt_services": {
-                "web": {"check_path": "/health?full=1", "check_host": "pacs.example.org", "check_status": "200,302,401-403"},
+                "web": {
+                    "check_path": "/health?full=1",
+                    "check_host": "pacs.example.org",
+                    "check_status": "200,302,401-403",
+                },
                 "dicom": {"check": "echo", "called_ae": "ARCHIVE", "calling_ae": "LB 1"},
                 "query": {"check": "associate"},
                 "ris": {"port": 8080, "mode": "http", "check": "tcp", "persistence": "source"},
@@ -63,7 +73,13 @@ SITES = {
     ),
     "persistence": (
         PAIR,
-        {"infinitt_services": {"web": {"persist_for": "4h"}, "dicom": {"persistence": "none"}, "query": {"persist_for": "30m"}}},
+        {
+            "infinitt_services": {
+                "web": {"persist_for": "4h"},
+                "dicom": {"persistence": "none"},
+                "query": {"persist_for": "30m"},
+            }
+        },
     ),
     "nodes of its own": (PAIR, {"infinitt_services": {"mwl": {"nodes": RIS}, "query": {"nodes": ["pacs2"]}}}),
     "stats page": (PAIR, {"infinitt_stats_port": 8404, "infinitt_stats_password": 'a"#{{7*7}}\\$%!'}),
@@ -120,7 +136,9 @@ def section(text, head):
 
 
 def haproxy_says(path):
-    done = subprocess.run(["haproxy", "-c", "-f", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        ["haproxy", "-c", "-f", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return done.returncode, done.stdout
 
 
@@ -160,7 +178,11 @@ def test_the_four_services_of_a_pair(rendered):
     text = rendered["pair"]["lb1"]["haproxy"]
     for name, port, mode in (("web", 80, "http"), ("dicom", 104, "tcp"), ("query", 105, "tcp"), ("mwl", 204, "tcp")):
         frontend = section(text, f"frontend {name}")
-        assert f"bind 198.51.100.10:{port} transparent" in frontend and f"mode {mode}" in frontend and f"default_backend {name}" in frontend
+        assert (
+            f"bind 198.51.100.10:{port} transparent" in frontend
+            and f"mode {mode}" in frontend
+            and f"default_backend {name}" in frontend
+        )
         servers = [line.split()[1:3] for line in section(text, f"backend {name}") if line.startswith("server ")]
         assert servers == [["pacs1", f"198.51.100.21:{port}"], ["pacs2", f"198.51.100.22:{port}"]]
 
@@ -185,10 +207,16 @@ def test_the_client_is_told_to_the_nodes_and_its_own_word_is_not(rendered):
 def test_dicom_query_and_mwl_share_one_replicated_table(rendered):
     text = rendered["pair"]["lb1"]["haproxy"]
     assert re.findall(r"^backend (affinity_\w+)$", text, re.MULTILINE) == ["affinity_dicom"]
-    assert section(text, "backend affinity_dicom") == ["stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"]
+    assert section(text, "backend affinity_dicom") == [
+        "stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"
+    ]
     for name in ("dicom", "query", "mwl"):
         backend = section(text, f"backend {name}")
-        assert "stick on src table affinity_dicom" in backend and "balance source" in backend and "hash-type consistent" in backend
+        assert (
+            "stick on src table affinity_dicom" in backend
+            and "balance source" in backend
+            and "hash-type consistent" in backend
+        )
     assert section(text, "peers pair") == ["peer lb1 198.51.100.11:1024", "peer lb2 198.51.100.12:1024"]
 
 
@@ -204,11 +232,17 @@ def test_both_hosts_run_the_same_services_and_know_their_own_name(rendered):
 def test_a_single_unit_is_its_own_peer_so_that_its_table_outlives_a_reload(rendered):
     text = rendered["single"]["lb1"]["haproxy"]
     assert [line.split()[1] for line in section(text, "peers pair")] == ["lb1"]
-    assert section(text, "backend affinity_dicom") == ["stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"]
+    assert section(text, "backend affinity_dicom") == [
+        "stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"
+    ]
 
 
 def test_three_hosts_are_three_peers(rendered):
-    assert [line.split()[1] for line in section(rendered["three"]["lb3"]["haproxy"], "peers pair")] == ["lb1", "lb2", "lb3"]
+    assert [line.split()[1] for line in section(rendered["three"]["lb3"]["haproxy"], "peers pair")] == [
+        "lb1",
+        "lb2",
+        "lb3",
+    ]
 
 
 def test_ipv6_stands_in_brackets(rendered):
@@ -234,19 +268,31 @@ def test_one_port_on_two_vips(rendered):
 def test_every_check_is_what_was_asked_for(rendered):
     text = rendered["every check"]["lb1"]["haproxy"]
     web = section(text, "backend web")
-    assert "http-check send meth HEAD uri /health?full=1 ver HTTP/1.1 hdr Host pacs.example.org hdr Connection close" in web
+    assert (
+        "http-check send meth HEAD uri /health?full=1 ver HTTP/1.1 hdr Host pacs.example.org hdr Connection close"
+        in web
+    )
     assert "http-check expect status 200,302,401-403" in web
     steps = {
         name: [line.split()[1:3] for line in section(text, f"backend {name}") if line.startswith("tcp-check ")]
         for name in ("dicom", "query")
     }
-    assert [step[0] for step in steps["dicom"]] == ["connect", "send-binary", "expect", "send-binary", "expect", "send-binary"]
+    assert [step[0] for step in steps["dicom"]] == [
+        "connect",
+        "send-binary",
+        "expect",
+        "send-binary",
+        "expect",
+        "send-binary",
+    ]
     assert [step[0] for step in steps["query"]] == ["connect", "send-binary", "expect", "send-binary"]
     assert steps["dicom"][0] == steps["query"][0] == ["connect", "linger"]
     assert b"ARCHIVE".ljust(16) + b"LB 1".ljust(16) in bytes.fromhex(steps["dicom"][1][1])
     for name in ("mwl", "ris"):
         backend = section(text, f"backend {name}")
-        assert not any(line.startswith(("option httpchk", "option tcp-check", "tcp-check", "http-check")) for line in backend)
+        assert not any(
+            line.startswith(("option httpchk", "option tcp-check", "tcp-check", "http-check")) for line in backend
+        )
         assert all(re.search(r" check\b", line) for line in backend if line.startswith("server "))
 
 
@@ -265,7 +311,10 @@ def test_persistence_as_asked_for(rendered):
     dicom = section(text, "backend dicom")
     assert "balance leastconn" in dicom and not any(line.startswith(("stick ", "hash-type ")) for line in dicom)
     assert "stick on src table affinity_query" in section(text, "backend query")
-    assert "expire 1800s" in section(text, "backend affinity_query")[0] and "expire 28800s" in section(text, "backend affinity_mwl")[0]
+    assert (
+        "expire 1800s" in section(text, "backend affinity_query")[0]
+        and "expire 28800s" in section(text, "backend affinity_mwl")[0]
+    )
 
 
 def test_services_with_nodes_of_their_own_share_no_table(rendered):
@@ -280,7 +329,10 @@ def test_the_stats_page_stands_on_the_hosts_own_address_alone_and_only_where_ask
         page = section(rendered["stats page"][host]["haproxy"], "frontend stats")
         assert f"bind {address}:8404" in page
         assert """stats auth 'stats:a"#{{7*7}}\\$%!'""" in page
-    assert "stats auth" not in rendered["pair"]["lb1"]["haproxy"] and "stats enable" not in rendered["pair"]["lb1"]["haproxy"]
+    assert (
+        "stats auth" not in rendered["pair"]["lb1"]["haproxy"]
+        and "stats enable" not in rendered["pair"]["lb1"]["haproxy"]
+    )
 
 
 def test_an_old_worker_outlives_the_longest_study(rendered):
@@ -309,7 +361,10 @@ def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
         assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
         assert "vrrp_version 3" in section(text, "global_defs")
         # HAProxy's end is told by systemd at once, and one that hangs by a script: either takes the VIP away.
-        assert 'file "/run/haproxy.state"' in section(text, "track_file file_2") and section(text, "track_file") == ["file_1", "file_2"]
+        assert 'file "/run/haproxy.state"' in section(text, "track_file file_2") and section(text, "track_file") == [
+            "file_1",
+            "file_2",
+        ]
         assert "weight 0" in section(text, "vrrp_script haproxy_answers") and section(text, "track_script") == [
             "haproxy_answers",
             "gateway",
@@ -339,7 +394,23 @@ def test_without_a_gateway_none_is_asked(rendered):
 
 # --- nothing breaks out ------------------------------------------------------------------------------------------------
 
-HOSTILE = ["a\n    bind :23", "a\r", "a b", "a#b", 'a"b', "a'b", "a\\", "a}", "a{{1}}", "a{%raw%}", "a\u2028b", "a\x00", "$a", "a!b", "-a"]
+HOSTILE = [
+    "a\n    bind :23",
+    "a\r",
+    "a b",
+    "a#b",
+    'a"b',
+    "a'b",
+    "a\\",
+    "a}",
+    "a{{1}}",
+    "a{%raw%}",
+    "a\u2028b",
+    "a\x00",
+    "$a",
+    "a!b",
+    "-a",
+]
 REFUSED = {
     "node's name": lambda text: {"infinitt_nodes": [{**NODES[0], "name": text}, NODES[1]]},
     "node's address": lambda text: {"infinitt_nodes": [{**NODES[0], "address": text}, NODES[1]]},
@@ -364,7 +435,9 @@ def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
             f"web{i}": {"port": 8000 + i, "mode": "http", "check_path": path, "check_host": names[i % len(names)]}
             for i, path in enumerate(paths)
         }
-        services |= {f"dicom{i}": {"port": 9000 + i, "check": "echo", "called_ae": title} for i, title in enumerate(titles)}
+        services |= {
+            f"dicom{i}": {"port": 9000 + i, "check": "echo", "called_ae": title} for i, title in enumerate(titles)
+        }
         return {"infinitt_services": services, "infinitt_stats_port": 8404, "infinitt_stats_password": secret}
 
     def passes(key, text):
@@ -374,10 +447,16 @@ def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
     names = [text for text in HOSTILE if passes("check_host", text)]
     titles = [text for text in HOSTILE if passes("called_ae", text)]
     assert (
-        paths == ["/$a", "/a!b", "/-a"] and names == ["-a"] and "a{{1}}" in titles and not any(ord(char) < 32 for char in "".join(titles))
+        paths == ["/$a", "/a!b", "/-a"]
+        and names == ["-a"]
+        and "a{{1}}" in titles
+        and not any(ord(char) < 32 for char in "".join(titles))
     )
     secret = "".join(re.findall(r"[!-&(-~]+", "".join(HOSTILE)))
-    sites = {"hostile": site(paths, names, titles, secret), "harmless": site(["/a"] * len(paths), ["a"], ["a"] * len(titles), "a")}
+    sites = {
+        "hostile": site(paths, names, titles, secret),
+        "harmless": site(["/a"] * len(paths), ["a"], ["a"] * len(titles), "a"),
+    }
     built = {name: build(on_this_machine({"lb1": PAIR["lb1"]}), **written) for name, written in sites.items()}
     assert built["hostile"].problems == []
     texts = {
@@ -385,7 +464,9 @@ def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
         for name, hosts in rendering.render({name: (sites[name], built[name].as_dict()) for name in sites}).items()
     }
 
-    assert [line.split()[:2] for line in texts["hostile"].splitlines()] == [line.split()[:2] for line in texts["harmless"].splitlines()]
+    assert [line.split()[:2] for line in texts["hostile"].splitlines()] == [
+        line.split()[:2] for line in texts["harmless"].splitlines()
+    ]
     for path in paths:
         assert f"http-check send meth HEAD uri {path} ver HTTP/1.1 hdr Host -a hdr" in texts["hostile"]
     assert f"    stats auth 'stats:{secret}'\n" in texts["hostile"]

@@ -40,17 +40,27 @@ def both_families():
 SITES = {
     "pair": (hosts(), {"infinitt_layer": 4}),
     "single": ({"lb1": hosts()["lb1"]}, {"infinitt_layer": "4"}),
-    "one service": (hosts(), {"infinitt_services": {"dicom": {"layer": 4}, "query": {"enabled": False}, "mwl": {"persistence": "none"}}}),
+    "one service": (
+        hosts(),
+        {"infinitt_services": {"dicom": {"layer": 4}, "query": {"enabled": False}, "mwl": {"persistence": "none"}}},
+    ),
     "ipv6": (V6, {"infinitt_layer": 4, "infinitt_vip": "2001:db8::10/64", "infinitt_nodes": V6_NODES}),
     "both families, a link": (
         both_families(),
-        {"infinitt_layer": 4, "infinitt_services": {"mwl": {"vip": "2001:db8::10/64", "nodes": V6_NODES, "node_port": 11112}}},
+        {
+            "infinitt_layer": 4,
+            "infinitt_services": {"mwl": {"vip": "2001:db8::10/64", "nodes": V6_NODES, "node_port": 11112}},
+        },
     ),
     "unequal nodes, high ports": (
         hosts(),
         {
             "infinitt_layer": 4,
-            "infinitt_nodes": [{**NODES[0], "weight": 10}, NODES[1], {"name": "pacs3", "address": "198.51.100.23", "backup": True}],
+            "infinitt_nodes": [
+                {**NODES[0], "weight": 10},
+                NODES[1],
+                {"name": "pacs3", "address": "198.51.100.23", "backup": True},
+            ],
             "infinitt_services": {"dicomtls": {"port": 2762}, "store": {"port": 11112, "node_port": 104}},
         },
     ),
@@ -74,7 +84,7 @@ def rendered():
 NAMESPACE = ["unshare", *([] if os.getuid() == 0 else ["--user", "--map-root-user"]), "--net"]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def no_nft():
     """Why nft cannot be asked here, in words; empty where it can."""
     if not shutil.which("nft"):
@@ -132,7 +142,11 @@ def test_haproxy_accepts_it_and_has_every_service_that_is_forwarded(name, render
         assert code == 0 and "WARNING" not in said, said
         for service in FORWARDED[name]:
             # The names are those by which layer4.py asks HAProxy.
-            servers = [line.split()[1] for line in section(text["haproxy"], f"backend {service['name']}") if line.startswith("server ")]
+            servers = [
+                line.split()[1]
+                for line in section(text["haproxy"], f"backend {service['name']}")
+                if line.startswith("server ")
+            ]
             assert servers == [node["name"] for node in service["nodes"]]
 
 
@@ -184,9 +198,14 @@ def test_a_transaction_fills_the_kernel_and_the_next_one_replaces_it(name, rende
 @pytest.mark.parametrize("name", SITES)
 def test_what_the_kernel_knows_of_services_and_nodes(name, rendered):
     (loaded,) = in_kernel(rendered[name]["lb1"]["layer4"])
-    of = {"4": [s for s in FORWARDED[name] if ":" not in s["address"]], "6": [s for s in FORWARDED[name] if ":" in s["address"]]}
+    of = {
+        "4": [s for s in FORWARDED[name] if ":" not in s["address"]],
+        "6": [s for s in FORWARDED[name] if ":" in s["address"]],
+    }
     for family, services in of.items():
-        assert {tuple(end["concat"]) for end in loaded[f"services{family}"]} == {(s["address"], s["port"]) for s in services}
+        assert {tuple(end["concat"]) for end in loaded[f"services{family}"]} == {
+            (s["address"], s["port"]) for s in services
+        }
         assert set(loaded[f"vips{family}"]) == {s["address"] for s in services}
         nodes = {(node["address"], node["port"]) for service in services for node in service["nodes"]}
         assert {tuple(end["concat"]) for end in loaded[f"nodes{family}"]} == nodes
@@ -225,7 +244,10 @@ def test_the_mirrors_port_is_open_to_the_peer_alone(rendered):
         ("ipv6", "lb1", "ip6", INTERFACE, "2001:db8::12", "2001:db8::11"),
         ("both families, a link", "lb2", "ip6", "link0", "fd00::1", "fd00::2"),
     ):
-        assert rules(name, host) == [f'iifname "{interface}" {family} saddr {there} {family} daddr {here} return', "counter drop"]
+        assert rules(name, host) == [
+            f'iifname "{interface}" {family} saddr {there} {family} daddr {here} return',
+            "counter drop",
+        ]
         assert "udp dport 3780 jump mirror" in lines(rendered[name][host]["layer4"])
     assert "mirror" not in rendered["single"]["lb1"]["layer4"] and "3780" not in rendered["single"]["lb1"]["layer4"]
 

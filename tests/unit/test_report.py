@@ -21,14 +21,33 @@ VIP = "198.51.100.10"
 def endpoint(service, node, port, check, ms, error=None):
     address = {"pacs1": "198.51.100.21", "pacs2": "198.51.100.22"}[node]
     told = {"kind": error[0], "text": error[1]} if error else None
-    return {"service": service, "node": node, "address": address, "port": port, "check": check, "reachable": not error, "total_ms": ms, "error": told}
+    return {
+        "service": service,
+        "node": node,
+        "address": address,
+        "port": port,
+        "check": check,
+        "reachable": not error,
+        "total_ms": ms,
+        "error": told,
+    }
 
 
 def test_preflight_table():
     refused = ("refused", "refused the connection")
     seen = {
-        "lb1": {"endpoints": [endpoint("web", "pacs1", 80, "http", 2.06), endpoint("dicom", "pacs2", 104, "echo", 0.4, refused)]},
-        "lb2": {"endpoints": [endpoint("web", "pacs1", 80, "http", 12.3), endpoint("dicom", "pacs2", 104, "echo", 0.4, refused)]},
+        "lb1": {
+            "endpoints": [
+                endpoint("web", "pacs1", 80, "http", 2.06),
+                endpoint("dicom", "pacs2", 104, "echo", 0.4, refused),
+            ]
+        },
+        "lb2": {
+            "endpoints": [
+                endpoint("web", "pacs1", 80, "http", 12.3),
+                endpoint("dicom", "pacs2", 104, "echo", 0.4, refused),
+            ]
+        },
     }
     assert report.preflight_table(seen) == (
         "service  node   address        port  check  lb1      lb2\n"
@@ -52,7 +71,15 @@ def test_preflight_table_when_a_host_asked_less():
 
 
 def node(status="UP", check_status="L4OK", up=True, sessions=0, text="Layer4 check passed", change=7384):
-    return {"status": status, "up": up, "check_status": check_status, "check_code": None, "check_text": text, "last_change_s": change, "sessions": sessions}
+    return {
+        "status": status,
+        "up": up,
+        "check_status": check_status,
+        "check_code": None,
+        "check_text": text,
+        "last_change_s": change,
+        "sessions": sessions,
+    }
 
 
 def host(state="MASTER", holds=True):
@@ -92,7 +119,9 @@ def host(state="MASTER", holds=True):
     }
 
 
-SERVICES = [{"name": "dicom", "address": VIP, "nodes": [{"name": "pacs1", "backup": False}, {"name": "pacs2", "backup": True}]}]
+SERVICES = [
+    {"name": "dicom", "address": VIP, "nodes": [{"name": "pacs1", "backup": False}, {"name": "pacs2", "backup": True}]}
+]
 HOSTS = ["lb1", "lb2"]
 
 
@@ -155,15 +184,26 @@ def test_a_load_balancer_that_was_not_reached(pair):
 
 def test_haproxy_does_not_run(pair):
     pair["lb2"]["haproxy"].update(
-        running=False, msg="There is no socket.", version=None, description=None, failed_reloads=None, workers=[], services={}, sessions={}
+        running=False,
+        msg="There is no socket.",
+        version=None,
+        description=None,
+        failed_reloads=None,
+        workers=[],
+        services={},
+        sessions={},
     )
     assert problems(pair) == ["HAProxy on lb2: There is no socket."]
-    assert "lb2            BACKUP  253       0         0               not running" in report.status_screen(pair, SERVICES, HOSTS, NOW)
+    assert "lb2            BACKUP  253       0         0               not running" in report.status_screen(
+        pair, SERVICES, HOSTS, NOW
+    )
 
 
 def test_keepalived_in_fault(pair):
     pair["lb2"]["keepalived"]["instances"][0]["state"] = "FAULT"
-    assert problems(pair) == ["Keepalived on lb2 is in state FAULT and cannot take the VIP; see what it says: journalctl -u keepalived."]
+    assert problems(pair) == [
+        "Keepalived on lb2 is in state FAULT and cannot take the VIP; see what it says: journalctl -u keepalived."
+    ]
 
 
 def test_a_master_whose_vip_was_taken_off(pair):
@@ -175,25 +215,33 @@ def test_a_master_whose_vip_was_taken_off(pair):
 
 def test_a_failed_reload(pair):
     pair["lb1"]["haproxy"].update(failed_reloads=1, description="before")
-    assert problems(pair) == ["HAProxy on lb1 refused its last reload and goes on with the configuration before it; see why: journalctl -u haproxy."]
+    assert problems(pair) == [
+        "HAProxy on lb1 refused its last reload and goes on with the configuration before it; see why: journalctl -u haproxy."
+    ]
 
 
 def test_no_worker_that_takes_clients(pair):
     pair["lb1"]["haproxy"]["workers"][0]["current"] = False
-    assert problems(pair) == ["HAProxy on lb1 has no worker that takes new clients; see what it says: journalctl -u haproxy."]
+    assert problems(pair) == [
+        "HAProxy on lb1 has no worker that takes new clients; see what it says: journalctl -u haproxy."
+    ]
 
 
 @pytest.mark.parametrize("daemon, name", [("haproxy", "HAProxy"), ("keepalived", "Keepalived")])
 def test_another_configuration_than_the_written_one(pair, daemon, name):
     pair["lb2"]["written"][daemon] = "new"
-    assert problems(pair) == [f"{name} on lb2 does not run the configuration that was written; reload it there: systemctl reload {daemon}."]
+    assert problems(pair) == [
+        f"{name} on lb2 does not run the configuration that was written; reload it there: systemctl reload {daemon}."
+    ]
     del pair["lb2"]["written"]
     assert problems(pair) == [], "what was written is not known"
 
 
 def test_a_node_down_everywhere(pair):
     for saw in pair.values():
-        saw["haproxy"]["services"]["dicom"]["pacs2"] = node("DOWN", "L4CON", False, text="Connection refused", change=62)
+        saw["haproxy"]["services"]["dicom"]["pacs2"] = node(
+            "DOWN", "L4CON", False, text="Connection refused", change=62
+        )
     assert problems(pair) == ["dicom on pacs2 is down (Connection refused), for 1 min."]
 
 
@@ -237,7 +285,16 @@ def test_worth_knowing(pair):
 
 @pytest.mark.parametrize(
     "seconds, text",
-    [(-3, "0 s"), (0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (7384, "2 h 3 min"), (86400, "1 d 0 h"), (180000, "2 d 2 h")],
+    [
+        (-3, "0 s"),
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (7384, "2 h 3 min"),
+        (86400, "1 d 0 h"),
+        (180000, "2 d 2 h"),
+    ],
 )
 def test_span(seconds, text):
     assert report.span(seconds) == text
@@ -248,7 +305,12 @@ def test_a_moment_of_another_day_has_its_date():
 
 
 @settings(deadline=None)
-@given(st.integers(1, 4), st.integers(1, 30), st.sampled_from(["UP", "DOWN 1/2", "MAINT", "no check"]), st.integers(0, 10**8))
+@given(
+    st.integers(1, 4),
+    st.integers(1, 30),
+    st.sampled_from(["UP", "DOWN 1/2", "MAINT", "no check"]),
+    st.integers(0, 10**8),
+)
 def test_no_line_is_wider_than_the_screen(number, sessions, status, change):
     hosts = ["loadbalancer%d" % index for index in range(number)]
     saw = host()
@@ -290,8 +352,14 @@ def forwarders(pair):
 def test_what_the_kernel_forwards(forwarders):
     assert problems(forwarders) == []
     shown = report.status_screen(forwarders, SERVICES, HOSTS, NOW)
-    assert "layer 4  map   connections  mirrored  taken  waiting  table\nlb1      true  3            3         7      1        100 of 1000" in shown
-    assert "dicom      pacs1  3 (up, 131 slots)  3 (up, 131 slots)\ndicom      pacs2  0 (down, 0 slots)  0 (down, 0 slots)" in shown
+    assert (
+        "layer 4  map   connections  mirrored  taken  waiting  table\nlb1      true  3            3         7      1        100 of 1000"
+        in shown
+    )
+    assert (
+        "dicom      pacs1  3 (up, 131 slots)  3 (up, 131 slots)\ndicom      pacs2  0 (down, 0 slots)  0 (down, 0 slots)"
+        in shown
+    )
     assert max(map(len, shown.splitlines())) <= report.WIDTH
 
 
@@ -299,11 +367,23 @@ def test_what_the_kernel_forwards(forwarders):
     "change, sentence",
     [
         ({"fault": "nft refuses the rules"}, "Layer 4 on lb1: nft refuses the rules."),
-        ({"current": False}, "layer4.service on lb1 does not run what was written; reload it there: systemctl reload layer4."),
+        (
+            {"current": False},
+            "layer4.service on lb1 does not run what was written; reload it there: systemctl reload layer4.",
+        ),
         ({"haproxy_answers": False}, "HAProxy on lb1 does not answer, so the map there stays as it was."),
-        ({"units": {"conntrackd.service": {"active": False}}}, "conntrackd.service does not run on lb1; see why: journalctl -u conntrackd.service."),
-        ({"table": {"used": 801, "room": 1000, "established_timeout": 432000}}, "The connection table of lb1 is nearly full (801 of 1000)"),
-        ({"table": {"used": 1, "room": 1000, "established_timeout": 600}}, "nf_conntrack_tcp_timeout_established of lb1 is 600 s"),
+        (
+            {"units": {"conntrackd.service": {"active": False}}},
+            "conntrackd.service does not run on lb1; see why: journalctl -u conntrackd.service.",
+        ),
+        (
+            {"table": {"used": 801, "room": 1000, "established_timeout": 432000}},
+            "The connection table of lb1 is nearly full (801 of 1000)",
+        ),
+        (
+            {"table": {"used": 1, "room": 1000, "established_timeout": 600}},
+            "nf_conntrack_tcp_timeout_established of lb1 is 600 s",
+        ),
     ],
 )
 def test_what_is_wrong_with_forwarding(forwarders, change, sentence):

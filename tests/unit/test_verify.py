@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils.verify import agrees, asker, verify
 
 VIP = "198.51.100.10"
@@ -19,7 +20,11 @@ def load_balancer(state, up=True):
     addresses = {"198.51.100.11": 1, **({VIP: 2} if state == "MASTER" else {})}
     return {
         "endpoints": [{"service": "web", "node": "pacs1", "reachable": True, "error": None}],
-        "haproxy": {"running": True, "msg": "", "services": {"web": {"pacs1": {"up": up, "status": "UP" if up else "DOWN", "check_status": "L7OK"}}}},
+        "haproxy": {
+            "running": True,
+            "msg": "",
+            "services": {"web": {"pacs1": {"up": up, "status": "UP" if up else "DOWN", "check_status": "L7OK"}}},
+        },
         "keepalived": {"running": True, "msg": "", "addresses": addresses, "instances": [{"state": state}]},
     }
 
@@ -52,13 +57,17 @@ def test_what_limit_leaves_unchecked(seen):
     del seen["lb1"]
     verdict = verify(SITE, seen, "lb2", THROUGH)
     assert verdict["broken"] == []
-    assert "it answers, so lb1 holds it" in verdict["unchecked"][0] and "lb1 could take the VIP" in verdict["unchecked"][1]
+    assert (
+        "it answers, so lb1 holds it" in verdict["unchecked"][0] and "lb1 could take the VIP" in verdict["unchecked"][1]
+    )
 
 
 def test_a_survivor_asks_itself_and_says_so(seen):
     del seen["lb2"]
     assert asker(SITE, seen) == "lb1"
-    assert any("lb1 holds the VIP and asked itself" in sentence for sentence in verify(SITE, seen, "lb1", THROUGH)["unchecked"])
+    assert any(
+        "lb1 holds the VIP and asked itself" in sentence for sentence in verify(SITE, seen, "lb1", THROUGH)["unchecked"]
+    )
 
 
 def test_a_service_that_does_not_answer(seen):
@@ -71,10 +80,16 @@ def test_a_daemon_that_is_not_well(seen):
     seen["lb2"]["keepalived"]["instances"][0]["state"] = "FAULT"
     seen["lb1"]["haproxy"].update(running=False, msg="it is stopped.")
     told = verify(SITE, seen, "lb2", THROUGH)["broken"]
-    assert told[0] == "HAProxy: it does not run on lb1: it is stopped." and "lb2 cannot take the VIP, its state is FAULT" in told[1]
+    assert (
+        told[0] == "HAProxy: it does not run on lb1: it is stopped."
+        and "lb2 cannot take the VIP, its state is FAULT" in told[1]
+    )
 
 
-@pytest.mark.parametrize("up, reachable, agree", [(True, True, True), (False, False, True), (False, True, False), (True, False, False), (None, True, False)])
+@pytest.mark.parametrize(
+    "up, reachable, agree",
+    [(True, True, True), (False, False, True), (False, True, False), (True, False, False), (None, True, False)],
+)
 def test_haproxy_and_the_host_see_a_node_alike(up, reachable, agree):
     saw = load_balancer("MASTER", up)
     error = None if reachable else {"kind": "timeout", "text": "timed out"}
@@ -111,18 +126,26 @@ def forwarding(seen):
 def test_an_answer_by_the_kernel_and_a_mirror(forwarding):
     verdict = verify(FORWARDED, forwarding, "lb2", ASKED, WAYS)
     assert verdict["broken"] == verdict["unchecked"] == []
-    assert verdict["kept"][2:] == ["web goes through the kernel of lb1 to 198.51.100.21.", "Connections are mirrored between lb1 and lb2, both ways."]
+    assert verdict["kept"][2:] == [
+        "web goes through the kernel of lb1 to 198.51.100.21.",
+        "Connections are mirrored between lb1 and lb2, both ways.",
+    ]
 
 
 def test_an_answer_by_haproxy_is_none_of_the_kernels(forwarding):
     # An entry of another connection proves nothing, nor does one on the host that does not hold the VIP.
-    for ways in ({"lb1": [], "lb2": WAYS["lb1"]}, {"lb1": [{"client_port": 40313, "node": "198.51.100.21"}], "lb2": []}):
+    for ways in (
+        {"lb1": [], "lb2": WAYS["lb1"]},
+        {"lb1": [{"client_port": 40313, "node": "198.51.100.21"}], "lb2": []},
+    ):
         (told,) = verify(FORWARDED, forwarding, "lb2", ASKED, ways)["broken"]
         assert told.startswith("Layer 4: web was answered by HAProxy on lb1 and not through its kernel")
 
 
 def test_rules_of_the_sites_own_are_named(forwarding):
-    forwarding["lb1"]["layer4"]["status"]["obstacles"] = [{"table": "ip filter", "chain": "FORWARD", "rule": "iptables -I FORWARD ..."}]
+    forwarding["lb1"]["layer4"]["status"]["obstacles"] = [
+        {"table": "ip filter", "chain": "FORWARD", "rule": "iptables -I FORWARD ..."}
+    ]
     silent = [{**ASKED[0], "reachable": False, "error": {"kind": "timeout", "text": "timed out"}, "source": None}]
     (told,) = verify(FORWARDED, forwarding, "lb2", silent, WAYS)["broken"]
     assert "on lb1 may drop it, in table ip filter, chain FORWARD; to let it pass: iptables -I FORWARD" in told
@@ -132,7 +155,9 @@ def test_a_host_that_asks_itself_says_nothing_of_the_kernel(forwarding):
     del forwarding["lb2"]
     verdict = verify(FORWARDED, forwarding, "lb1", ASKED, WAYS)
     assert verdict["broken"] == []
-    assert any("the kernel's way to web. lb1 holds the VIP and reaches HAProxy" in told for told in verdict["unchecked"])
+    assert any(
+        "the kernel's way to web. lb1 holds the VIP and reaches HAProxy" in told for told in verdict["unchecked"]
+    )
     assert any("the mirror between lb1 and lb2. This run reached lb1 alone" in told for told in verdict["unchecked"])
 
 
@@ -148,8 +173,14 @@ def test_a_mirror_that_is_silent_one_way(forwarding):
     [
         ({}, "layer4.service does not run on lb2"),
         ({"running": False, "fault": "", "current": True, "obstacles": []}, "layer4.service does not run on lb2"),
-        ({"running": True, "fault": "nft refuses the rules", "current": True, "obstacles": []}, "on lb2 nft refuses the rules."),
-        ({"running": True, "fault": "", "current": False, "obstacles": []}, "layer4.service on lb2 does not run what was written"),
+        (
+            {"running": True, "fault": "nft refuses the rules", "current": True, "obstacles": []},
+            "on lb2 nft refuses the rules.",
+        ),
+        (
+            {"running": True, "fault": "", "current": False, "obstacles": []},
+            "layer4.service on lb2 does not run what was written",
+        ),
     ],
 )
 def test_a_unit_that_is_not_well(forwarding, status, sentence):

@@ -149,7 +149,9 @@ def test_every_timeline_adds_up(samples):
 
 @given(samples_, st.lists(st.tuples(moment, moment).map(sorted).map(tuple), max_size=3))
 def test_stalls_only_ever_shorten_a_silence(samples, stalls):
-    assert summarise(samples, 1.0, 0.0, stalls)["longest_silence_ms"] <= summarise(samples, 1.0, 0.0)["longest_silence_ms"]
+    assert (
+        summarise(samples, 1.0, 0.0, stalls)["longest_silence_ms"] <= summarise(samples, 1.0, 0.0)["longest_silence_ms"]
+    )
 
 
 # --- The probe, on servers that come and go ---------------------------------
@@ -302,7 +304,11 @@ def test_an_association_is_held_and_its_longest_pause_measured():
     ("end", "kind", "cause"),
     [
         (lambda: None, "closed", "closed the connection without C-ECHO-RSP"),
-        (lambda: dicom.encode(dicom.Abort(2, 2)), "aborted", "aborted the association: DICOM UL service-provider, unexpected-PDU"),
+        (
+            lambda: dicom.encode(dicom.Abort(2, 2)),
+            "aborted",
+            "aborted the association: DICOM UL service-provider, unexpected-PDU",
+        ),
         (lambda: pause(2) or b"", "timeout", "timed out after 0.3 s without C-ECHO-RSP"),
     ],
 )
@@ -360,7 +366,9 @@ def test_failed_requests_do_not_fail_the_task(capsys):
 
 def test_the_module_returns_what_was_measured(capsys):
     with peers.Server(peers.http_server(headers="X-Node: pacs2\r\n")) as server:
-        code, result = peers.run_module(vip_probe, capsys, address="127.0.0.1", port=server.port, duration=0.2, _ansible_check_mode=True)
+        code, result = peers.run_module(
+            vip_probe, capsys, address="127.0.0.1", port=server.port, duration=0.2, _ansible_check_mode=True
+        )
     assert (code, result["changed"], result["failures"]) == (0, False, 0)
     assert set(result["nodes"]) == {"pacs2"}
     assert "broken" not in result

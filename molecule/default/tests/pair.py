@@ -28,7 +28,13 @@ class Played:
 
 
 def ansible(*command, **environment):
-    variables = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **environment}
+    variables = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        **environment,
+    }
     return subprocess.run(
         command,
         cwd=REPOSITORY,

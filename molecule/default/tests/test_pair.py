@@ -17,7 +17,6 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-
 from pair import INVENTORY, REPOSITORY, ansible, module, play, the_holder
 
 PAIR = ("lb1", "lb2")
@@ -32,8 +31,8 @@ def other(holder):
 def haproxy(host, command):
     """What HAProxy says on its socket."""
     return host.check_output(
-        "python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(\"/run/haproxy/admin.sock\");"
-        " s.sendall(sys.argv[1].encode() + bytes([10])); print(\"\".join(iter(lambda: s.recv(65536).decode(), \"\")))' %s",
+        'python3 -c \'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect("/run/haproxy/admin.sock");'
+        ' s.sendall(sys.argv[1].encode() + bytes([10])); print("".join(iter(lambda: s.recv(65536).decode(), "")))\' %s',
         command,
     )
 
@@ -55,7 +54,16 @@ def stored_on(lab):
 def traffic(vip, seconds, **more):
     """vip_probe on the modality meanwhile; the mapping that it gives is filled when the block ends."""
     arguments = {"address": vip, "port": 80, "check": "http", "duration": seconds, **more}
-    command = ["ansible", "--inventory", str(INVENTORY), "modality", "-m", "pacs.loadbalancer.vip_probe", "-a", json.dumps(arguments)]
+    command = [
+        "ansible",
+        "--inventory",
+        str(INVENTORY),
+        "modality",
+        "-m",
+        "pacs.loadbalancer.vip_probe",
+        "-a",
+        json.dumps(arguments),
+    ]
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
@@ -124,12 +132,16 @@ def test_web_has_a_cookie_and_tells_the_node_who_asked(lab, vip):
     assert node not in cookie
     other_cookie = next(
         name
-        for name in re.findall(r"server pacs\d .* cookie (\w+)", lab["lb1"].check_output("cat /etc/haproxy/haproxy.cfg"))
+        for name in re.findall(
+            r"server pacs\d .* cookie (\w+)", lab["lb1"].check_output("cat /etc/haproxy/haproxy.cfg")
+        )
         if name not in cookie
     )
     led = modality.check_output(f"curl -sD- -H 'Cookie: PACSNODE={other_cookie}' http://{vip}/")
     assert header(led, "X-Node") != node, "the cookie does not lead to its node"
-    assert {header(modality.check_output(f"curl -sI http://{vip}/"), "X-Node") for again in range(5)} == {node}, "no fallback to the source"
+    assert {header(modality.check_output(f"curl -sI http://{vip}/"), "X-Node") for again in range(5)} == {node}, (
+        "no fallback to the source"
+    )
 
 
 def test_dicom_stores_finds_and_gets_on_104(lab, vip):
@@ -148,13 +160,21 @@ def test_query_finds_and_moves_on_105(lab, vip):
     found = modality.run(f"findscu -S -aet MODALITY -aec {AE} -k 0008,0052=STUDY -k 0010,0020= -k 0020,000D= {vip} 105")
     study = re.search(r"\(0020,000d\) UI \[([\d.]+)", found.stdout + found.stderr)[1]
     modality.run("find /srv/received -type f -delete")
-    modality.check_output(f"movescu -S -aet MODALITY -aem MODALITY -aec {AE} -k 0008,0052=STUDY -k 0020,000D={study} {vip} 105")
+    modality.check_output(
+        f"movescu -S -aet MODALITY -aem MODALITY -aec {AE} -k 0008,0052=STUDY -k 0020,000D={study} {vip} 105"
+    )
     assert modality.check_output("find /srv/received -type f | wc -l") == "1"
 
 
 def test_worklist_on_204(lab, vip):
-    worklist = lab["modality"].run(f"findscu -W -aet MODALITY -aec {AE} -k 0010,0010= -k 0040,0100[0].0008,0060= {vip} 204")
-    assert sorted(re.findall(r"PN \[(Lab\^\w+)", worklist.stdout + worklist.stderr)) == ["Lab^Anna", "Lab^Bert", "Lab^Cora"]
+    worklist = lab["modality"].run(
+        f"findscu -W -aet MODALITY -aec {AE} -k 0010,0010= -k 0040,0100[0].0008,0060= {vip} 204"
+    )
+    assert sorted(re.findall(r"PN \[(Lab\^\w+)", worklist.stdout + worklist.stderr)) == [
+        "Lab^Anna",
+        "Lab^Bert",
+        "Lab^Cora",
+    ]
 
 
 def test_one_node_for_a_client_on_104_105_and_204_and_both_hosts_know_it(lab, vip, holder):
@@ -170,15 +190,26 @@ def test_one_node_for_a_client_on_104_105_and_204_and_both_hosts_know_it(lab, vi
     for port in (104, 105, 204):
         lab["modality"].check_output(f"echoscu -aet MODALITY -aec {AE} {vip} {port}")
     grown = {key for key, count in served().items() if count > before[key]}
-    assert len({node for service, node in grown}) == 1 and {service for service, node in grown} == {"dicom", "query", "mwl"}
+    assert len({node for service, node in grown}) == 1 and {service for service, node in grown} == {
+        "dicom",
+        "query",
+        "mwl",
+    }
     client = lab["modality"].check_output("hostname -I").split()[0]
-    entries = [re.search(rf"key=::ffff:{client} .*server_key=(\w+)", haproxy(lab[name], "show table affinity_dicom")) for name in PAIR]
+    entries = [
+        re.search(rf"key=::ffff:{client} .*server_key=(\w+)", haproxy(lab[name], "show table affinity_dicom"))
+        for name in PAIR
+    ]
     assert [entry and entry[1] for entry in entries] == [grown.pop()[1]] * 2
 
 
 def test_the_backend_check_speaks_to_orthanc_and_dcmtk(lab):
     nodes = [{"name": name, "address": lab[name].check_output("hostname -I").split()[0]} for name in ("pacs1", "pacs2")]
-    services = [{"name": f"{check}{port}", "port": port, "check": check} for port in (104, 105, 204) for check in ("associate", "echo")]
+    services = [
+        {"name": f"{check}{port}", "port": port, "check": check}
+        for port in (104, 105, 204)
+        for check in ("associate", "echo")
+    ]
     answered = module("lb1", "pacs.loadbalancer.infinitt_backend_check", nodes=nodes, services=services)
     assert (answered.get("reachable"), answered.get("silent")) == (12, 0), answered["msg"]
     assert set(answered["endpoints"][1 * 2]["latency_ms"]) >= {"connect", "associate", "echo"}
@@ -188,7 +219,9 @@ def test_the_backend_check_speaks_to_orthanc_and_dcmtk(lab):
         nodes=nodes[:1],
         services=[{"name": "dicom", "port": 104, "check": "echo", "called_ae": "NOBODY"}],
     )
-    assert refused["endpoints"][0]["error"]["kind"] == "rejected" and "called AE title not recognized" in refused["msg"].replace("-", " ")
+    assert refused["endpoints"][0]["error"]["kind"] == "rejected" and "called AE title not recognized" in refused[
+        "msg"
+    ].replace("-", " ")
 
 
 # --- dry runs ----------------------------------------------------------------------------------------------------------
@@ -240,15 +273,16 @@ def test_a_reload_that_fails_puts_the_former_file_back(lab, vip, holder):
     victim.check_output("systemd-run --unit squatter python3 -m http.server 2575")
     hl7 = {"hl7": {"port": 2575}}
     told = play("site", infinitt_services=hl7, infinitt_preflight="none")
-    assert told.code != 0 and re.search(rf"Port 2575 of {other(holder)}, which hl7 needs on [\d.]+, is taken by python3", told.said), (
-        told.said
-    )
+    assert told.code != 0 and re.search(
+        rf"Port 2575 of {other(holder)}, which hl7 needs on [\d.]+, is taken by python3", told.said
+    ), told.said
     with traffic(vip, 30) as seen:
         refused = play("site", "--skip-tags", "preflight", infinitt_services=hl7)
     assert refused.code != 0
-    assert f"HAProxy on {other(holder)} refused the new configuration" in refused.said and "Address already in use" in refused.said, (
-        refused.said
-    )
+    assert (
+        f"HAProxy on {other(holder)} refused the new configuration" in refused.said
+        and "Address already in use" in refused.said
+    ), refused.said
     assert victim.check_output("sha256sum /etc/haproxy/haproxy.cfg") == before
     assert refused.changed[holder] == 0, "the master was touched although the standby was not well"
     assert seen["failures"] == 0 and the_holder(lab, vip) == holder
@@ -351,7 +385,9 @@ def test_status_says_what_is_wrong(lab, holder):
     told = play("status")
     lab[other(holder)].check_output("systemctl start haproxy")
     assert told.code != 0
-    assert re.search(rf"HAProxy on {other(holder)}: \S+ refuses: nothing listens there, HAProxy does not run", told.said), told.said
+    assert re.search(
+        rf"HAProxy on {other(holder)}: \S+ refuses: nothing listens there, HAProxy does not run", told.said
+    ), told.said
 
 
 def test_from_elsewhere_by_the_collections_name():

@@ -36,14 +36,27 @@ import subprocess
 import sys
 import time
 
-STEP_ANSWERS = {"associate": 0x02, "echo": 0x04, "release": 0x06}  # types of PDU: A-ASSOCIATE-AC, P-DATA-TF, A-RELEASE-RP
+STEP_ANSWERS = {
+    "associate": 0x02,
+    "echo": 0x04,
+    "release": 0x06,
+}  # types of PDU: A-ASSOCIATE-AC, P-DATA-TF, A-RELEASE-RP
 SUCCESS = bytes.fromhex("00000009020000000000")  # a C-ECHO's last element, the status
 PATIENCE = 30  # seconds without an answer after which an association counts as broken
 SIDE_BY_SIDE, SIDE_BY_SIDE_REST = 100, 1.0  # associations, each with a C-ECHO after so many seconds
 SILENT, SILENCE = 6, 60.0  # associations that are silent for so many seconds, then used
 NEWCOMERS = 5  # new associations a second
-THINKERS, THINKS = 3, 3.0  # associations that wait for an answer which takes so many seconds (wlmscpfs-slow.service of a node)
-RATE = {"store": 12, "get": 12, "find": 40, "query": 0.5, "mwl": 10}  # answers a second at most: two processors carry everything
+THINKERS, THINKS = (
+    3,
+    3.0,
+)  # associations that wait for an answer which takes so many seconds (wlmscpfs-slow.service of a node)
+RATE = {
+    "store": 12,
+    "get": 12,
+    "find": 40,
+    "query": 0.5,
+    "mwl": 10,
+}  # answers a second at most: two processors carry everything
 IMAGES, PATIENT = 500, "LAB001"  # of each study (see study.py)
 FOR_EVER = "1000000"  # questions on one association
 DELETE_EVERY = 0.02  # seconds: a node that deletes a study at once answers nobody meanwhile
@@ -112,8 +125,12 @@ class Traffic:
 
     def end(self, association: Association, broken: str = "") -> None:
         del self.alive[association.number]
-        more = {"why": broken, "answered": round(association.answered, 4), "client": association.client} if broken else {}
-        self.note("broken" if broken else "closed", association.kind, association.number, answers=association.answers, **more)
+        more = (
+            {"why": broken, "answered": round(association.answered, 4), "client": association.client} if broken else {}
+        )
+        self.note(
+            "broken" if broken else "closed", association.kind, association.number, answers=association.answers, **more
+        )
 
     # --- associations of our own: nothing but C-ECHO, and so as many and as idle as one likes ---
 
@@ -129,7 +146,9 @@ class Traffic:
 
     async def connect(self, client: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(self.told["vip"], port, local_addr=(client, 0)), PATIENCE)
+            reader, writer = await asyncio.wait_for(
+                asyncio.open_connection(self.told["vip"], port, local_addr=(client, 0)), PATIENCE
+            )
         except (asyncio.TimeoutError, OSError) as error:
             raise Broken(f"connect: {type(error).__name__} {error}") from error
         try:
@@ -188,7 +207,9 @@ class Traffic:
                 writer.close()
         except Broken as error:
             came["broken"] = str(error)
-            self.note("failed", kind, 0, why=str(error), client=client, port=port, source=came["from"], asked=round(asked, 4))
+            self.note(
+                "failed", kind, 0, why=str(error), client=client, port=port, source=came["from"], asked=round(asked, 4)
+            )
         else:
             self.note("answer", kind, 0, waited=round(time.time() - asked, 4))
         return came
@@ -252,7 +273,14 @@ class Traffic:
         if code != 0 and association:
             self.end(association, f"{command[0]} ended with {code}:{last}")
         elif code != 0:
-            self.note("failed", kind, 0, why=f"{command[0]} ended with {code}:{last}", client=self.told["own"], asked=round(asked, 4))
+            self.note(
+                "failed",
+                kind,
+                0,
+                why=f"{command[0]} ended with {code}:{last}",
+                client=self.told["own"],
+                asked=round(asked, 4),
+            )
             await asyncio.sleep(1)
         elif association:
             self.end(association)
@@ -298,7 +326,7 @@ class Traffic:
 
     def find_stored(self, study: str, acknowledged: int) -> dict:
         """Delete its images from the nodes: each that was acknowledged must be there."""
-        found: dict[str, int] = {node: 0 for node in self.told["nodes"]}
+        found: dict[str, int] = dict.fromkeys(self.told["nodes"], 0)
         missing = []
         for number in range(1, IMAGES + 1):
             # The node that had the last one is asked first.
@@ -356,14 +384,18 @@ class Traffic:
         while waiting and time.time() - began < told["seconds"]:
             await asyncio.sleep(0.1)
             waiting = {number for number in waiting if number in self.alive and self.alive[number].answered < began}
-        return {"took": round(time.time() - began, 2), "waiting": [dataclasses.asdict(self.alive[number]) for number in waiting]}
+        return {
+            "took": round(time.time() - began, 2),
+            "waiting": [dataclasses.asdict(self.alive[number]) for number in waiting],
+        }
 
     async def renew(self, told: dict) -> dict:
         """Let every association with nothing but C-ECHO begin anew, so that each is on its client's node again."""
         self.generation += 1
         self.end_silence()
         while any(
-            association.generation < self.generation and association.kind in ("echo", "silent") for association in self.alive.values()
+            association.generation < self.generation and association.kind in ("echo", "silent")
+            for association in self.alive.values()
         ):
             await asyncio.sleep(0.1)
         return {}
@@ -374,7 +406,9 @@ class Traffic:
         if told.get("silent"):
             used = time.time()
             self.end_silence()
-            while any(association.answered < used for association in self.alive.values() if association.kind == "silent"):
+            while any(
+                association.answered < used for association in self.alive.values() if association.kind == "silent"
+            ):
                 await asyncio.sleep(0.1)
         places = asyncio.Semaphore(24)
 
@@ -398,7 +432,10 @@ class Traffic:
             if association.opened < since:
                 throughout[association.kind] = throughout.get(association.kind, 0) + 1
         listed = subprocess.run(
-            ["ss", "-Htn", "state", "established", "dst", self.told["vip"]], stdout=subprocess.PIPE, check=True, text=True
+            ["ss", "-Htn", "state", "established", "dst", self.told["vip"]],
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
         )
         return {
             "since": since,
@@ -427,7 +464,13 @@ class Traffic:
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """`do`: ready, round (seconds), renew, report (since, silent) or finish."""
         told = json.loads(await reader.readline())
-        asked = {"ready": self.ready, "round": self.round, "renew": self.renew, "report": self.report, "finish": self.finish}[told["do"]]
+        asked = {
+            "ready": self.ready,
+            "round": self.round,
+            "renew": self.renew,
+            "report": self.report,
+            "finish": self.finish,
+        }[told["do"]]
         writer.write(json.dumps(await asked(told)).encode() + b"\n")
         await writer.drain()
         writer.close()
@@ -457,7 +500,9 @@ class Traffic:
                 await asyncio.sleep(SIDE_BY_SIDE_REST / SIDE_BY_SIDE)
             # At Orthanc: dcmqrscp itself ends an association that is silent for a minute.
             for _number, client in zip(range(SILENT), self.told["clients"]):
-                tasks.append(work.create_task(self.echo("silent", client, self.told["ports"]["dicom"], self.rest_silent)))
+                tasks.append(
+                    work.create_task(self.echo("silent", client, self.told["ports"]["dicom"], self.rest_silent))
+                )
                 await asyncio.sleep(1)
             await self.ended.wait()
             for task in tasks:

@@ -28,7 +28,10 @@ ANSWERS = {"associate": 0x02, "echo": 0x04, "release": 0x06}  # types of PDU: A-
 
 
 def echo(vip: str, port: int, client: str, steps: list[dict]) -> None:
-    with socket.create_connection((vip, port), TIMEOUT, (client, 0)) as connection, connection.makefile("rb") as answers:
+    with (
+        socket.create_connection((vip, port), TIMEOUT, (client, 0)) as connection,
+        connection.makefile("rb") as answers,
+    ):
         for step in steps:
             connection.sendall(bytes.fromhex(step["send"]))
             header = answers.read(6)  # type, a reserved byte, and how many bytes follow
@@ -51,7 +54,7 @@ def main() -> None:
     jar = pathlib.Path(told["jar"])
     cookies = json.loads(jar.read_text()) if jar.exists() else {}
     print(time.time())
-    for visit in range(3):
+    for _visit in range(3):
         for client in told["clients"]:
             for service, port in told["services"].items():
                 if service == "web":

@@ -27,7 +27,12 @@ def catch(address: str, port: int, number: int) -> None:
         while number and time.monotonic() < deadline:
             frame = wire.recv(65536)
             length = int.from_bytes(frame[16:18], "big")
-            if frame[23] == socket.IPPROTO_UDP and frame[26:30] == sender and frame[36:38] == port.to_bytes(2, "big") and length >= 68:
+            if (
+                frame[23] == socket.IPPROTO_UDP
+                and frame[26:30] == sender
+                and frame[36:38] == port.to_bytes(2, "big")
+                and length >= 68
+            ):
                 print(frame[HEADERS : 14 + length].hex())
                 number -= 1
     if number:
@@ -50,7 +55,10 @@ def forge(datagram: bytes, vip: bytes, client: bytes) -> bytes:
 def send(address: str, port: int, vip: str, client: str) -> None:
     datagrams = [bytes.fromhex(line) for line in sys.stdin]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for datagram in [*datagrams, *(forge(datagram, socket.inet_aton(vip), socket.inet_aton(client)) for datagram in datagrams)]:
+        for datagram in [
+            *datagrams,
+            *(forge(datagram, socket.inet_aton(vip), socket.inet_aton(client)) for datagram in datagrams),
+        ]:
             stranger.sendto(datagram, (address, port))
 
 

@@ -39,17 +39,30 @@ def look(container: str, told: dict) -> dict | None:
     """What load_balancer.py says there, or None where the host is away."""
     program = (HERE / "load_balancer.py").read_text()
     command = ["podman", "exec", "--interactive", container, "python3", "-", told["vip"], *told["units"]]
-    done = subprocess.run(command, input=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command, input=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
+    )
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def look_at_all(told: dict) -> dict[str, dict | None]:
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        return dict(zip(told["balancers"], pool.map(lambda container: look(container, told), told["balancers"].values())))
+        return dict(
+            zip(told["balancers"], pool.map(lambda container: look(container, told), told["balancers"].values()))
+        )
 
 
 def ask(told: dict) -> dict:
-    command = ["podman", "exec", told["modality"], "python3", "/srv/associations.py", "ask", told["socket"], json.dumps(told["ask"])]
+    command = [
+        "podman",
+        "exec",
+        told["modality"],
+        "python3",
+        "/srv/associations.py",
+        "ask",
+        told["socket"],
+        json.dumps(told["ask"]),
+    ]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
@@ -66,7 +79,12 @@ def holder(seen: dict[str, dict | None]) -> str:
 def missing(told: dict, seen: dict[str, dict | None]) -> list[str]:
     """What is missing to a whole pair."""
     found = [f"{name} is away" for name, balancer in seen.items() if not balancer]
-    found += [f"{unit} is not active on {name}" for name, balancer in seen.items() if balancer for unit in balancer["inactive"]]
+    found += [
+        f"{unit} is not active on {name}"
+        for name, balancer in seen.items()
+        if balancer
+        for unit in balancer["inactive"]
+    ]
     states = {name: balancer["state"] for name, balancer in seen.items() if balancer}
     if sorted(states.values()) != ["BACKUP", "MASTER"]:
         found.append(f"Keepalived's states are {states}")
@@ -114,13 +132,23 @@ def ways(told: dict, saw: dict, seen: dict[str, dict | None]) -> dict:
     ]
     mirrored = [connection for connection in connections if forwarded.get(connection)]
     return {
-        "forwarded": sum(bool(forwarded.get(connection)) and connection[0] not in proxied for connection in connections),
-        "otherwise": sorted(
-            connection for connection in connections if forwarded.get(connection, "unknown") is None or connection[0] in proxied
+        "forwarded": sum(
+            bool(forwarded.get(connection)) and connection[0] not in proxied for connection in connections
         ),
-        "unknown": sorted(connection for connection in connections if connection not in forwarded and connection[0] not in proxied),
-        "not_mirrored": sorted(connection for connection in mirrored if any(connection not in other for other in others)),
-        "forgotten_soon": sorted(connection for connection in mirrored if any(other.get(connection, DAY) < HOUR for other in others)),
+        "otherwise": sorted(
+            connection
+            for connection in connections
+            if forwarded.get(connection, "unknown") is None or connection[0] in proxied
+        ),
+        "unknown": sorted(
+            connection for connection in connections if connection not in forwarded and connection[0] not in proxied
+        ),
+        "not_mirrored": sorted(
+            connection for connection in mirrored if any(connection not in other for other in others)
+        ),
+        "forgotten_soon": sorted(
+            connection for connection in mirrored if any(other.get(connection, DAY) < HOUR for other in others)
+        ),
         "visits_forwarded": sum(bool(forwarded.get(visit)) for visit in visits),
         "visits_otherwise": sorted(visit for visit in visits if not forwarded.get(visit)),
         "nodes": {client: sorted(names) for client, names in sorted(nodes.items())},

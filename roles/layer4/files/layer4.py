@@ -57,7 +57,17 @@ SLOTS = 256  # as in the rules: the client's address chooses one of them
 TICK, REFRESH, EXPIRY = 0.2, 1.0, 5  # seconds: HAProxy is asked, the map is written anew, and is gone without that
 RULES_WAITED_FOR = 20  # seconds after the start, by this host's VIP and by the units that come after
 MARK = 0x4C34  # of our own packets to a client, which have no connection of their own
-KEYS = {"services", "mirrored", "interfaces", "dead_after", "connections", "haproxy_socket", "haproxy_peers", "haproxy_peers_port", "state_file"}
+KEYS = {
+    "services",
+    "mirrored",
+    "interfaces",
+    "dead_after",
+    "connections",
+    "haproxy_socket",
+    "haproxy_peers",
+    "haproxy_peers_port",
+    "state_file",
+}
 
 # With the first, a host that gets a VIP back takes packets for which its own record of a connection is too old. The second lets a
 # client's packet bring an unknown connection back. The next two count what a connection carried and how long it lasted. The last two
@@ -87,7 +97,10 @@ def place(nodes: list[dict], weights: dict[str, int]) -> list[dict | None]:
     """The node of each slot. `weights`: of the nodes that take new connections, by name; backups serve when no other does."""
     takes = [node for node in nodes if weights.get(node["name"])]
     takes = [node for node in takes if not node["backup"]] or takes
-    return [max(takes, key=lambda node: rank(slot, node["name"], weights[node["name"]]), default=None) for slot in range(SLOTS)]
+    return [
+        max(takes, key=lambda node: rank(slot, node["name"], weights[node["name"]]), default=None)
+        for slot in range(SLOTS)
+    ]
 
 
 def read_state(row: dict[str, str], former: str | None) -> str | None:
@@ -120,7 +133,9 @@ def transaction(maps: dict[str, list[dict | None]], dead: set[tuple[str, int]], 
     lines = []
     for name, slots in maps.items():
         lines.append(f"flush map {TABLE} {name}")
-        elements = [f"{slot} timeout {EXPIRY}s : {node['address']} . {node['port']}" for slot, node in enumerate(slots) if node]
+        elements = [
+            f"{slot} timeout {EXPIRY}s : {node['address']} . {node['port']}" for slot, node in enumerate(slots) if node
+        ]
         if elements:
             lines.append(f"add element {TABLE} {name} {{ {', '.join(elements)} }}")
     for version in (4, 6):
@@ -217,7 +232,9 @@ def say(message: str) -> None:
 
 def run(*command: str, given: str = "") -> tuple[int, str]:
     """Exit code and output of a program; its errors where it failed."""
-    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False)
+    done = subprocess.run(
+        command, input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False
+    )
     return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 
 
@@ -235,14 +252,29 @@ def notify(message: str) -> None:
 
 def dump(end: str, address: str, *which: str) -> list[dict]:
     """TCP connections that this host knows, by conntrack's options: `end` is --src or --dst, and this its address."""
-    _code, answer = run("conntrack", "--dump", "--family", f"ipv{family(address)}", "--proto", "tcp", end, address, *which)
+    _code, answer = run(
+        "conntrack", "--dump", "--family", f"ipv{family(address)}", "--proto", "tcp", end, address, *which
+    )
     return parse_flows(answer)
 
 
 def enter(client: str, client_port: int, address: str, port: int, timeout: int, *more: str) -> tuple[int, str]:
     """Put an established connection into the connection table. One that is there already is refused."""
     return run(
-        *("conntrack", "--create", "--proto", "tcp", "--src", client, "--sport", str(client_port), "--dst", address, "--dport", str(port)),
+        *(
+            "conntrack",
+            "--create",
+            "--proto",
+            "tcp",
+            "--src",
+            client,
+            "--sport",
+            str(client_port),
+            "--dst",
+            address,
+            "--dport",
+            str(port),
+        ),
         *("--state", "ESTABLISHED", "--status", "SEEN_REPLY,ASSURED", "--timeout", str(timeout), *more),
     )
 
@@ -353,7 +385,9 @@ class Kernel:
             FORMER.unlink()
 
     def interfaces(self) -> list[str]:
-        return sorted(path.name for path in (self.ROOT / "net/ipv4/conf").iterdir() if path.name not in ("all", "default", "lo"))
+        return sorted(
+            path.name for path in (self.ROOT / "net/ipv4/conf").iterdir() if path.name not in ("all", "default", "lo")
+        )
 
     def forward(self, interfaces: list[str], versions: set[int]) -> dict[int, list[str]]:
         """Let packets in on these interfaces be forwarded. Returns, by family, those on which nobody but us wanted that."""
@@ -367,7 +401,10 @@ class Kernel:
             # IPv6 has one switch for all, which turns every interface into a router's. The others are turned back, and so are new
             # ones: as long as `default` says 0, nobody but us has thrown it.
             if self.get("net/ipv6/conf/all/forwarding") == "0":
-                before = {name: self.get(f"net/ipv6/conf/{name}/forwarding") or "0" for name in [*self.interfaces(), "default"]}
+                before = {
+                    name: self.get(f"net/ipv6/conf/{name}/forwarding") or "0"
+                    for name in [*self.interfaces(), "default"]
+                }
                 for interface in self.interfaces():
                     # A router takes no advertisements from others, unless it is told to: the host's own route comes from them.
                     if self.get(f"net/ipv6/conf/{interface}/accept_ra") == "1":
@@ -489,7 +526,11 @@ class Layer4:
         maps, dead = {}, set()
         now = time.monotonic()
         for name, service in self.services.items():
-            up = {node["name"]: self.weights.get((name, node["name"]), 0) for node in service["nodes"] if self.is_up(name, node)}
+            up = {
+                node["name"]: self.weights.get((name, node["name"]), 0)
+                for node in service["nodes"]
+                if self.is_up(name, node)
+            }
             maps[name] = place(service["nodes"], up)
             for node in service["nodes"]:
                 since = self.down_since.get((name, node["name"]))
@@ -516,7 +557,12 @@ class Layer4:
 
     def prepare(self) -> None:
         """Before the rules: HAProxy's connections to these services get entries, or their next packets would be sent to a node."""
-        run("nft", "--file", "-", given=f"table {TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}")
+        run(
+            "nft",
+            "--file",
+            "-",
+            given=f"table {TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}",
+        )
         for key, value in SETTINGS.items():
             self.kernel.put(key, value)
         self.kernel.room(self.told["connections"])
@@ -529,7 +575,17 @@ class Layer4:
         for name, node in self.nodes():
             if self.states.get((name, node["name"])) == "down":
                 which = ("--reply-src", node["address"], "--reply-port-src", str(node["port"]))
-                run("conntrack", "--delete", "--proto", "tcp", "--state", "SYN_SENT", "--dst", self.services[name]["address"], *which)
+                run(
+                    "conntrack",
+                    "--delete",
+                    "--proto",
+                    "tcp",
+                    "--state",
+                    "SYN_SENT",
+                    "--dst",
+                    self.services[name]["address"],
+                    *which,
+                )
 
     def end_connections(self) -> None:
         """Tell the clients of dead nodes; when they have been told three times, their connections are forgotten."""
@@ -539,14 +595,18 @@ class Layer4:
             if told > 3:
                 continue
             self.rounds[end] = told + 1
-            for address in {service["address"] for service in self.services.values() if family(service["address"]) == family(end[0])}:
+            for address in {
+                service["address"] for service in self.services.values() if family(service["address"]) == family(end[0])
+            }:
                 which = ("--dst", address, "--reply-src", end[0], "--reply-port-src", str(end[1]))
                 if told == 3:
                     run("conntrack", "--delete", "--proto", "tcp", *which)
                 elif is_here(address):
                     flows = dump(*which)
                     if flows and told == 0:
-                        say(f"{end[0]} port {end[1]} is down for {self.told['dead_after']} s: {len(flows)} connections to it are ended.")
+                        say(
+                            f"{end[0]} port {end[1]} is down for {self.told['dead_after']} s: {len(flows)} connections to it are ended."
+                        )
                     for flow in flows:
                         self.provoke(flow)
 
@@ -565,10 +625,14 @@ class Layer4:
         if self.haproxy.answers and not self.fault:
             must_not = False
         elif self.haproxy.answers:
-            must_not = now - self.started < RULES_WAITED_FOR  # no rules: a VIP here would end what the other host's connections are
+            must_not = (
+                now - self.started < RULES_WAITED_FOR
+            )  # no rules: a VIP here would end what the other host's connections are
         else:
             if now - self.peer_asked >= 0.5:
-                self.peer_alive = any(peer_answers(peer, self.told["haproxy_peers_port"]) for peer in self.told["haproxy_peers"])
+                self.peer_alive = any(
+                    peer_answers(peer, self.told["haproxy_peers_port"]) for peer in self.told["haproxy_peers"]
+                )
                 self.peer_asked = time.monotonic()
             must_not = self.peer_alive
         if must_not != self.must_not:
@@ -691,7 +755,9 @@ def first_end() -> tuple[dict, dict]:
 def beacon() -> None:
     service, node = first_end()
     port = random.randint(1024, 65535)
-    code, answer = enter(BEACON[family(service["address"])], port, service["address"], service["port"], 20, "--dst-nat", node["address"])
+    code, answer = enter(
+        BEACON[family(service["address"])], port, service["address"], service["port"], 20, "--dst-nat", node["address"]
+    )
     if code != 0:
         sys.exit(f"conntrack: {answer.strip()}")
     print(port)
@@ -710,7 +776,11 @@ def heard(*wanted: str) -> None:
 
 def flows_of(client: str) -> list[dict]:
     """A client's connections that go to a node."""
-    nodes = {(node["address"], node["port"]) for service in json.loads(CONFIGURATION.read_text())["services"] for node in service["nodes"]}
+    nodes = {
+        (node["address"], node["port"])
+        for service in json.loads(CONFIGURATION.read_text())["services"]
+        for node in service["nodes"]
+    }
     return [flow for flow in dump("--src", client) if (flow["node"], flow["node_port"]) in nodes]
 
 
@@ -744,18 +814,34 @@ exit 1
 def try_mirror(path: str) -> None:
     """Exit code 0 if two conntrackds, one with this file and one with its addresses exchanged, mirror an entry."""
     text = pathlib.Path(path).read_text()
-    named = dict(re.findall(r"^\s*(IPv[46]_address|IPv[46]_Destination_Address|Interface) (\S+)$", text.partition("General")[0], re.MULTILINE))
+    named = dict(
+        re.findall(
+            r"^\s*(IPv[46]_address|IPv[46]_Destination_Address|Interface) (\S+)$",
+            text.partition("General")[0],
+            re.MULTILINE,
+        )
+    )
     version = "6" if "IPv6_address" in named else "4"
     here, there = named[f"IPv{version}_address"], named[f"IPv{version}_Destination_Address"]
     far = path + ".far"
-    exchanged = re.sub(r"\S+$", lambda match: {here: there, there: here}.get(match[0], match[0]), text, flags=re.MULTILINE)
+    exchanged = re.sub(
+        r"\S+$", lambda match: {here: there, there: here}.get(match[0], match[0]), text, flags=re.MULTILINE
+    )
     pathlib.Path(far).write_text(re.sub("Systemd on", "Systemd off", exchanged))
     near = path + ".near"
     pathlib.Path(near).write_text(re.sub("Systemd on", "Systemd off", text))
     bits, nodad = ("64", "nodad") if version == "6" else ("24", "")
     try:
         code, answer = run(
-            *("env", f"NEAR={near}", f"FAR={far}", f"INTERFACE={named['Interface']}", f"HERE={here}/{bits}", f"THERE={there}/{bits}", f"NODAD={nodad}"),
+            *(
+                "env",
+                f"NEAR={near}",
+                f"FAR={far}",
+                f"INTERFACE={named['Interface']}",
+                f"HERE={here}/{bits}",
+                f"THERE={there}/{bits}",
+                f"NODAD={nodad}",
+            ),
             *("unshare", "--mount", "--net", "sh", "-c", TRY),
         )
     finally:
@@ -791,7 +877,10 @@ def obstacles(ruleset: dict, versions: set[int]) -> list[dict[str, str]]:
         names = {other["name"] for other in chains if (other["family"], other["table"]) == place[:2]}
         iptables = "ip6tables" if chain["family"] == "ip6" else "iptables"
         if place[1:] == ("filter", "FORWARD"):
-            into = next((name for name in ("DOCKER-USER", "ufw-before-forward", "ufw6-before-forward") if name in names), "FORWARD")
+            into = next(
+                (name for name in ("DOCKER-USER", "ufw-before-forward", "ufw6-before-forward") if name in names),
+                "FORWARD",
+            )
             rule = f"{iptables} -I {into} -m conntrack --ctstate DNAT -j ACCEPT"
         else:
             rule = f"nft insert rule {' '.join(place)} ct status dnat accept"
@@ -812,38 +901,59 @@ def units(names: list[str]) -> dict[str, dict[str, bool]]:
     for block in answer.strip().split("\n\n"):
         unit = dict(line.split("=", 1) for line in block.splitlines())
         started = int(unit["ExecMainStartTimestamp"].lstrip("@") or 0)
-        newer = [path for path in files.get(unit["Id"], flows) if os.path.exists(path) and int(os.stat(path).st_mtime) > started]
+        newer = [
+            path
+            for path in files.get(unit["Id"], flows)
+            if os.path.exists(path) and int(os.stat(path).st_mtime) > started
+        ]
         active = unit["ActiveState"] in ("active", "reloading")
-        found[unit["Id"]] = {"active": active, "enabled": unit["UnitFileState"] == "enabled", "outdated": active and bool(newer)}
+        found[unit["Id"]] = {
+            "active": active,
+            "enabled": unit["UnitFileState"] == "enabled",
+            "outdated": active and bool(newer),
+        }
     return found
 
 
 def status() -> dict:
     """What runs, by whom it is asked for: people, verify and playbooks/status.yml."""
     told = json.loads(CONFIGURATION.read_text())
-    state = json.loads(STATE.read_text()) if STATE.exists() else {"refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
+    state = (
+        json.loads(STATE.read_text())
+        if STATE.exists()
+        else {"refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
+    )
     kernel = Kernel()
     flows: dict[str, dict[str, int]] = {}
     for service in told["services"]:
         found = dump("--dst", service["address"], "--dport", str(service["port"]))
         ends = [(flow["node"], flow["node_port"]) for flow in found if not flow["ended"]]
-        flows[service["name"]] = {node["name"]: ends.count((node["address"], node["port"])) for node in service["nodes"]}
+        flows[service["name"]] = {
+            node["name"]: ends.count((node["address"], node["port"])) for node in service["nodes"]
+        }
     code, report = run(*CONNTRACKD, "-s") if told["mirrored"] else (1, "")
     _code, queue = run(*CONNTRACKD, "-s", "queue") if told["mirrored"] else (1, "")
     taken = report.partition("external inject")[2]
     ruleset_code, ruleset = run("nft", "--json", "list", "ruleset")
-    logs = [f"layer4-flows@{address}.service" for address in dict.fromkeys(service["address"] for service in told["services"])]
+    logs = [
+        f"layer4-flows@{address}.service"
+        for address in dict.fromkeys(service["address"] for service in told["services"])
+    ]
     return {
         **state,
         "current": state["fingerprint"] == fingerprint(),
         "running": time.time() - state["refreshed"] < 3 * REFRESH,
         "units": units(["layer4.service", *(["conntrackd.service"] if told["mirrored"] else []), *logs]),
-        "obstacles": obstacles(json.loads(ruleset), {family(service["address"]) for service in told["services"]}) if ruleset_code == 0 else [],
+        "obstacles": obstacles(json.loads(ruleset), {family(service["address"]) for service in told["services"]})
+        if ruleset_code == 0
+        else [],
         "flows": flows,
         "table": {
             "used": int(kernel.get("net/netfilter/nf_conntrack_count") or 0),
             "room": int(kernel.get("net/netfilter/nf_conntrack_max") or 0),
-            "established_timeout": int(kernel.get("net/netfilter/nf_conntrack_tcp_timeout_established") or ESTABLISHED_TIMEOUT),
+            "established_timeout": int(
+                kernel.get("net/netfilter/nf_conntrack_tcp_timeout_established") or ESTABLISHED_TIMEOUT
+            ),
         },
         "mirror": {
             "wanted": told["mirrored"],
@@ -882,7 +992,9 @@ def main() -> None:
         "undo": undo,
     }
     command, *words = sys.argv[1:] or [""]
-    if command not in commands or len(words) != {"check": 1, "flows": 1, "try-mirror": 1, "heard": len(words)}.get(command, 0):
+    if command not in commands or len(words) != {"check": 1, "flows": 1, "try-mirror": 1, "heard": len(words)}.get(
+        command, 0
+    ):
         sys.exit(__doc__)
     commands[command](*words)
 
