@@ -59,7 +59,11 @@ def _variables(loader):
         for task in load("infinitt/tasks/main.yml")
         if "ansible.builtin.import_role" in task
     }
-    site = {**load("infinitt/defaults/main.yml"), **load("infinitt/vars/main.yml")}
+    site = {
+        **load("infinitt/defaults/main.yml"),
+        **load("infinitt/vars/main/product.yml"),
+        **load("infinitt/vars/main/run.yml"),
+    }
     return {
         role: {
             **load(f"{role}/defaults/main.yml"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model
 
 ROLE = Path(__file__).parents[2] / "roles/infinitt"
-ROLE_VARS = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+ROLE_VARS = yaml.safe_load((ROLE / "vars/main/product.yml").read_text())
 DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
 NODES = [{"name": "pacs1", "address": "198.51.100.21"}, {"name": "pacs2", "address": "198.51.100.22"}]
 
