@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import dicom
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import association
 
 HERE = pathlib.Path(__file__).parent
 LOOK = HERE.parent / "molecule/shared/files/load_balancer.py"
@@ -64,7 +64,7 @@ class Lab:
         self.vip, self.node, self.clients = who["vip"], who["node"], who["clients"]
         self.balancers, self.containers = who["balancers"], who["containers"]
         # The program's text is its argument: there is nothing to be copied.
-        requestor = dicom.Requestor()
+        requestor = association.Requestor()
         steps = {
             "associate": requestor.associate().hex(),
             "echo": requestor.echo().hex(),

@@ -77,7 +77,7 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import dicom
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import association, dimse, items, pdu, stream
 
 
 def dicom_check(service: dict) -> list[dict]:
@@ -91,26 +91,26 @@ def dicom_check(service: dict) -> list[dict]:
     if kind not in ("associate", "echo"):
         raise AnsibleFilterError(f"dicom_check: check is {kind!r}: it must be associate or echo")
     titles = {
-        "called_ae": service.get("called_ae") or dicom.CALLED_AE,
-        "calling_ae": service.get("calling_ae") or dicom.CALLING_AE,
+        "called_ae": service.get("called_ae") or items.CALLED_AE,
+        "calling_ae": service.get("calling_ae") or items.CALLING_AE,
     }
     try:
         for name, value in titles.items():
-            dicom.check_ae_title(name, value)
+            items.check_ae_title(name, value)
     except ValueError as error:
         raise AnsibleFilterError(f"dicom_check: {error}") from error
 
-    requestor = dicom.Requestor(**titles)
-    accepted = f"{dicom.AssociateAC.TYPE:02X}"
-    rejection = dicom.encode(dicom.AssociateRJ(2, 3, 0))
+    requestor = association.Requestor(**titles)
+    accepted = f"{pdu.AssociateAC.TYPE:02X}"
+    rejection = stream.encode(pdu.AssociateRJ(2, 3, 0))
     if kind == "associate":
         # All but the last byte, the reason: see AssociateRJ.busy.
         accepted = f"({accepted}|{rejection[:-1].hex().upper()})"
     steps = [_step("associate", requestor.associate(), f"min-recv {len(rejection)} rbinary ^{accepted}")]
     if kind == "echo":
         # The last element, the status, whatever message and padding come before it.
-        success = dicom.EchoRSP(status=0).encode()[-10:].hex().upper()
-        steps.append(_step("echo", requestor.echo(), f"rbinary ^{dicom.PData.TYPE:02X}.*{success}"))
+        success = dimse.EchoRSP(status=0).encode()[-10:].hex().upper()
+        steps.append(_step("echo", requestor.echo(), f"rbinary ^{pdu.PData.TYPE:02X}.*{success}"))
     return [*steps, _step("release", requestor.release(), None)]
 
 

@@ -65,7 +65,7 @@ owners:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import neighbours
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbours
 
 
 def main() -> None:
@@ -79,8 +79,8 @@ def main() -> None:
     )
     ask = module.params
     try:
-        owners = neighbours.owners(ask["interface"], ask["addresses"], ask["timeout"])
-    except neighbours.CannotAsk as error:
+        owners = _neighbours.owners(ask["interface"], ask["addresses"], ask["timeout"])
+    except _neighbours.CannotAsk as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, owners=owners)
 

@@ -184,7 +184,7 @@ old_sessions:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import haproxy, unit
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy, _systemd
 
 
 def main() -> None:
@@ -198,8 +198,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     ask = module.params
-    answer = haproxy.gather(ask["socket"], ask["master_socket"], ask["timeout"])
-    module.exit_json(changed=False, **unit.look(ask["unit"]), **answer)
+    answer = _haproxy.gather(ask["socket"], ask["master_socket"], ask["timeout"])
+    module.exit_json(changed=False, **_systemd.look(ask["unit"]), **answer)
 
 
 if __name__ == "__main__":

@@ -229,14 +229,14 @@ endpoints:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.backend_check import (
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._backend_check import (
     ask_all,
     describe,
     judge,
     make_endpoints,
 )
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import CALLED_AE, CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.http_head import CHECK_PATH, CHECK_STATUS
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._http_head import CHECK_PATH, CHECK_STATUS
 
 NODE = dict(
     name=dict(type="str", required=True),

@@ -150,7 +150,7 @@ instances:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import keepalived, unit
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _keepalived, _systemd
 
 
 def main() -> None:
@@ -163,8 +163,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     ask = module.params
-    answer = keepalived.gather(ask["pid_file"], ask["timeout"])
-    module.exit_json(changed=False, **unit.look(ask["unit"]), **answer)
+    answer = _keepalived.gather(ask["pid_file"], ask["timeout"])
+    module.exit_json(changed=False, **_systemd.look(ask["unit"]), **answer)
 
 
 if __name__ == "__main__":

@@ -208,11 +208,11 @@ cause:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import CALLED_AE, CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.endpoint import Check
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.failure import Failure
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.http_head import CHECK_PATH, CHECK_STATUS
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.probe import Plan, run
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._check import Check
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._failure import Failure
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._http_head import CHECK_PATH, CHECK_STATUS
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._probe import Plan, run
 
 
 def main() -> None:

@@ -23,7 +23,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import CALLED_AE, CALLING_AE, check_ae_title
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import (
+    CALLED_AE,
+    CALLING_AE,
+    check_ae_title,
+)
 
 try:
     import netaddr

@@ -17,15 +17,15 @@ import time
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import dicom
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import dimse, pdu, stream
 
-ACCEPT = dicom.encode(dicom.AssociateAC())
-RELEASED = dicom.encode(dicom.ReleaseRP())
+ACCEPT = stream.encode(pdu.AssociateAC())
+RELEASED = stream.encode(pdu.ReleaseRP())
 
 
 def echo_response(message_id=1, status=0, context_id=1):
-    message = dicom.EchoRSP(message_id, status).encode()
-    return dicom.encode(dicom.PData((dicom.PDV(context_id, message),)))
+    message = dimse.EchoRSP(message_id, status).encode()
+    return stream.encode(pdu.PData((pdu.PDV(context_id, message),)))
 
 
 class Server:
@@ -116,22 +116,22 @@ def flood(first, chunk):
 
 def verification_scp(connection, before_echo=lambda number: None):
     """A correct Verification SCP; before_echo is called before each C-ECHO-RSP."""
-    decoder = dicom.Decoder()
+    decoder = stream.Decoder()
     number = 0
     while True:
         data = connection.recv(65536)
         if not data:
             return
         decoder.feed(data)
-        while (pdu := decoder.next_pdu()) is not None:
-            if isinstance(pdu, dicom.AssociateRQ):
+        while (received := decoder.next_pdu()) is not None:
+            if isinstance(received, pdu.AssociateRQ):
                 connection.sendall(ACCEPT)
-            elif isinstance(pdu, dicom.PData):
+            elif isinstance(received, pdu.PData):
                 number += 1
                 before_echo(number)
-                request = dicom.decode_command(pdu.values[0].data)
+                request = dimse.decode_command(received.values[0].data)
                 connection.sendall(echo_response(request.message_id))
-            elif isinstance(pdu, dicom.ReleaseRQ):
+            elif isinstance(received, pdu.ReleaseRQ):
                 connection.sendall(RELEASED)
                 return
 

@@ -16,8 +16,10 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import backend_check, dicom, http_head
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.failure import KINDS
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _backend_check as backend_check
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _http_head as http_head
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import errors, pdu, stream
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._failure import KINDS
 from ansible_collections.pacs.loadbalancer.plugins.modules import infinitt_backend_check
 
 TIMEOUT = 0.2
@@ -147,7 +149,7 @@ HOSTILE = {
     "announces 4 GB": (peers.flood(b"\x02\x00\xff\xff\xff\xff", bytes(65536)), "garbage", "4294967295 bytes"),
     "endless zeros": (peers.flood(b"", bytes(65536)), "garbage", "another protocol"),
     "endless fragments": (
-        peers.says(AC, dicom.encode(dicom.PData((dicom.PDV(1, bytes(4000), last=False),))) * 50, then="hang"),
+        peers.says(AC, stream.encode(pdu.PData((pdu.PDV(1, bytes(4000), last=False),))) * 50, then="hang"),
         "garbage",
         "endless",
     ),
@@ -158,7 +160,7 @@ HOSTILE = {
     "wrong inner length": (peers.says(AC[:76] + b"\xff" + AC[77:]), "garbage", "cut off|longer than"),
     "wrong order": (peers.says(peers.RELEASED), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was due"),
     "AC twice": (peers.says(AC, AC), "wrong_pdu", "sent A-ASSOCIATE-AC where C-ECHO-RSP was due"),
-    "aborts": (peers.says(AC, dicom.encode(dicom.Abort(2, 1))), "aborted", "service-provider, unrecognized-PDU"),
+    "aborts": (peers.says(AC, stream.encode(pdu.Abort(2, 1))), "aborted", "service-provider, unrecognized-PDU"),
     "echo fails": (
         peers.says(AC, peers.echo_response(status=0x0110)),
         "echo_status",
@@ -182,7 +184,7 @@ HOSTILE_HTTP = {
     "slow drip": (peers.drip(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 1000), "timeout", "without an HTTP answer"),
     "endless headers": (peers.flood(b"HTTP/1.1 200 OK\r\n", b"A: B\r\n" * 10000), "garbage", "bytes of headers"),
     "endless line": (peers.flood(b"HTTP/1.1 200 ", b"x" * 65536), "garbage", "bytes of headers"),
-    "DICOM": (peers.says(dicom.encode(dicom.Abort())), "garbage", "another protocol than HTTP"),
+    "DICOM": (peers.says(stream.encode(pdu.Abort())), "garbage", "another protocol than HTTP"),
     "no status": (peers.says(b"HTTP/1.1 abc\r\n\r\n"), "garbage", "malformed HTTP status line"),
     "truncated": (peers.says(b"HTTP/1.1 200 OK\r\nA:"), "closed", "in the middle of an HTTP answer"),
     "503": (peers.http_server("503 Service Unavailable"), "http_status", "answered HTTP 503, not 200-399"),
@@ -202,7 +204,7 @@ def test_a_hostile_http_peer_costs_at_most_the_timeout(name):
         ("echo", peers.flood(AC[:6] + bytes(100), bytes(65536))),
         (
             "echo",
-            peers.says(AC, dicom.encode(dicom.PData((dicom.PDV(1, bytes(16000), last=False),))) * 200, then="hang"),
+            peers.says(AC, stream.encode(pdu.PData((pdu.PDV(1, bytes(16000), last=False),))) * 200, then="hang"),
         ),
         ("http", peers.flood(b"HTTP/1.1 200 OK\r\n", b"A: B\r\n" * 10000)),
     ],
@@ -230,7 +232,7 @@ def test_an_association_that_goes_wrong_is_aborted():
 
     assert error_of(behave)[0] == "timeout"
     peers.wait_for(lambda: received)
-    assert received == [dicom.encode(dicom.Abort())]
+    assert received == [stream.encode(pdu.Abort())]
 
 
 def test_a_peer_that_does_not_answer_the_release_has_answered():
@@ -433,7 +435,7 @@ def judged(require, *dead):
     )
     answers = [
         backend_check.Answer(
-            0.0, failure=dicom.DicomError("refused", "refused the connection") if str(e)[:14] in dead else None
+            0.0, failure=errors.DicomError("refused", "refused the connection") if str(e)[:14] in dead else None
         )
         for e in endpoints
     ]

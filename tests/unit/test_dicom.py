@@ -10,25 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import dicom
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.dicom import (
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import constants, dimse, items, stream
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRQ, EchoRSP
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.errors import DicomError
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import (
+    ContextResult,
+    PresentationContext,
+    UserInformation,
+)
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.pdu import (
     PDV,
     Abort,
     AssociateAC,
     AssociateRJ,
     AssociateRQ,
-    ContextResult,
-    Decoder,
-    DicomError,
-    EchoRQ,
-    EchoRSP,
     PData,
-    PresentationContext,
     ReleaseRP,
     ReleaseRQ,
-    Requestor,
-    UserInformation,
 )
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.stream import Decoder
 
 octet = st.integers(0, 255)
 us = st.integers(0, 0xFFFF)
@@ -86,12 +87,12 @@ def decode_all(chunks, **limits):
 
 @given(st.lists(pdus, max_size=5))
 def test_pdus_survive_the_round_trip(sent):
-    assert decode_all([b"".join(map(dicom.encode, sent))]) == (sent, None)
+    assert decode_all([b"".join(map(stream.encode, sent))]) == (sent, None)
 
 
 @given(st.one_of(st.builds(EchoRQ, us), st.builds(EchoRSP, us, us)))
 def test_echo_messages_survive_the_round_trip(message):
-    assert dicom.decode_command(message.encode()) == message
+    assert dimse.decode_command(message.encode()) == message
 
 
 @settings(max_examples=150)
@@ -103,7 +104,7 @@ def test_random_bytes_raise_nothing_but_the_codecs_error(data):
 @given(st.binary(max_size=200))
 def test_random_command_sets_raise_nothing_but_the_codecs_error(data):
     try:
-        dicom.decode_command(data)
+        dimse.decode_command(data)
     except DicomError:
         return
 
@@ -111,7 +112,7 @@ def test_random_command_sets_raise_nothing_but_the_codecs_error(data):
 @settings(max_examples=150)
 @given(
     st.data(),
-    st.one_of(st.binary(max_size=200), st.lists(st.one_of(framed, pdus.map(dicom.encode)), max_size=4).map(b"".join)),
+    st.one_of(st.binary(max_size=200), st.lists(st.one_of(framed, pdus.map(stream.encode)), max_size=4).map(b"".join)),
 )
 def test_how_the_bytes_are_cut_makes_no_difference(data, stream):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
@@ -121,7 +122,7 @@ def test_how_the_bytes_are_cut_makes_no_difference(data, stream):
 
 
 @given(
-    st.lists(st.one_of(framed, pdus.map(dicom.encode), st.binary(max_size=100)), max_size=3),
+    st.lists(st.one_of(framed, pdus.map(stream.encode), st.binary(max_size=100)), max_size=3),
     st.sampled_from(["associate", "echo", "release"]),
 )
 def test_a_requestor_answers_random_peers_with_nothing_but_the_codecs_error(answers, step):
@@ -137,7 +138,7 @@ def test_a_requestor_answers_random_peers_with_nothing_but_the_codecs_error(answ
 
 def test_the_bytes_are_those_of_the_standard():
     request = AssociateRQ("PACS", "LB", (PresentationContext(),), UserInformation(16384, "1.2", "V1"))
-    assert dicom.encode(request) == (
+    assert stream.encode(request) == (
         b"\x01\x00"
         + (68 + 25 + 50 + 4 + 8 + 7 + 6).to_bytes(4, "big")
         + b"\x00\x01\x00\x00"
@@ -159,7 +160,7 @@ def test_the_bytes_are_those_of_the_standard():
         + b"\x55\x00\x00\x02"
         + b"V1"
     )
-    assert dicom.encode(PData((PDV(1, EchoRQ(7).encode()),))) == (
+    assert stream.encode(PData((PDV(1, EchoRQ(7).encode()),))) == (
         b"\x04\x00\x00\x00\x00\x4a"
         + b"\x00\x00\x00\x46\x01\x03"
         + b"\x00\x00\x00\x00\x04\x00\x00\x00\x38\x00\x00\x00"
@@ -169,20 +170,20 @@ def test_the_bytes_are_those_of_the_standard():
         + b"\x00\x00\x10\x01\x02\x00\x00\x00\x07\x00"
         + b"\x00\x00\x00\x08\x02\x00\x00\x00\x01\x01"
     )
-    assert dicom.encode(ReleaseRQ()) == bytes.fromhex("05000000000400000000")
-    assert dicom.encode(Abort(2, 6)) == bytes.fromhex("07000000000400000206")
+    assert stream.encode(ReleaseRQ()) == bytes.fromhex("05000000000400000000")
+    assert stream.encode(Abort(2, 6)) == bytes.fromhex("07000000000400000206")
 
 
 def test_pynetdicom_reads_what_is_written():
     from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
 
     request = A_ASSOCIATE_RQ()
-    request.decode(dicom.encode(AssociateRQ("PACS", "LB")))
+    request.decode(stream.encode(AssociateRQ("PACS", "LB")))
     assert (request.called_ae_title, request.calling_ae_title) == ("PACS", "LB")
-    assert request.presentation_context[0].abstract_syntax == dicom.VERIFICATION
-    assert request.user_information.maximum_length == dicom.MAX_LENGTH
+    assert request.presentation_context[0].abstract_syntax == constants.VERIFICATION
+    assert request.user_information.maximum_length == items.MAX_LENGTH
     data = P_DATA_TF()
-    data.decode(dicom.encode(PData((PDV(1, EchoRQ().encode()),))))
+    data.decode(stream.encode(PData((PDV(1, EchoRQ().encode()),))))
     assert data.presentation_data_value_items[0].presentation_data_value[1:] == EchoRQ().encode()
 
 
@@ -211,7 +212,7 @@ def test_a_rejection_is_told_in_the_words_of_the_standard(rejection, words):
     requestor = Requestor()
     requestor.associate()
     with pytest.raises(DicomError) as error:
-        requestor.receive(dicom.encode(AssociateRJ(*rejection)))
+        requestor.receive(stream.encode(AssociateRJ(*rejection)))
     assert (error.value.kind, error.value.text) == ("rejected", f"rejected the association: {words}")
     assert requestor.rejection.busy == (rejection[:2] == (2, 3))
 
@@ -229,7 +230,7 @@ def test_an_abort_is_told_in_the_words_of_the_standard(abort, words):
     requestor = associated()
     requestor.echo()
     with pytest.raises(DicomError) as error:
-        requestor.receive(dicom.encode(Abort(*abort)))
+        requestor.receive(stream.encode(Abort(*abort)))
     assert (error.value.kind, error.value.text) == ("aborted", f"aborted the association: {words}")
     assert not requestor.associated
 
@@ -237,7 +238,7 @@ def test_an_abort_is_told_in_the_words_of_the_standard(abort, words):
 def associated():
     requestor = Requestor()
     requestor.associate()
-    assert requestor.receive(dicom.encode(AssociateAC())) is not None
+    assert requestor.receive(stream.encode(AssociateAC())) is not None
     return requestor
 
 
@@ -246,28 +247,28 @@ def test_an_association_from_begin_to_end():
     assert requestor.associated
     for number in (1, 2):
         request = decode_all([requestor.echo()])[0][0].values[0]
-        assert dicom.decode_command(request.data) == EchoRQ(number)
+        assert dimse.decode_command(request.data) == EchoRQ(number)
         answer = EchoRSP(number).encode()
         # In two fragments, the second in a PDU of its own.
-        assert requestor.receive(dicom.encode(PData((PDV(1, answer[:9], last=False),)))) is None
-        assert requestor.receive(dicom.encode(PData((PDV(1, answer[9:]),)))) == EchoRSP(number)
+        assert requestor.receive(stream.encode(PData((PDV(1, answer[:9], last=False),)))) is None
+        assert requestor.receive(stream.encode(PData((PDV(1, answer[9:]),)))) == EchoRSP(number)
     requestor.release()
-    assert requestor.receive(dicom.encode(ReleaseRP())) == ReleaseRP()
+    assert requestor.receive(stream.encode(ReleaseRP())) == ReleaseRP()
     assert not requestor.associated
 
 
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (dicom.encode(AssociateAC(contexts=(ContextResult(1, 3),))), "not_accepted", "abstract-syntax-not-supported"),
+        (stream.encode(AssociateAC(contexts=(ContextResult(1, 3),))), "not_accepted", "abstract-syntax-not-supported"),
         (
-            dicom.encode(AssociateAC(contexts=(ContextResult(3, 0),))),
+            stream.encode(AssociateAC(contexts=(ContextResult(3, 0),))),
             "not_accepted",
             "without an answer about Verification",
         ),
-        (dicom.encode(ReleaseRP()), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was due"),
-        (dicom.encode(AssociateRQ()), "wrong_pdu", "sent A-ASSOCIATE-RQ where A-ASSOCIATE-AC was due"),
-        (dicom.encode(PData((PDV(1, b""),))), "wrong_pdu", "sent P-DATA-TF where A-ASSOCIATE-AC was due"),
+        (stream.encode(ReleaseRP()), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was due"),
+        (stream.encode(AssociateRQ()), "wrong_pdu", "sent A-ASSOCIATE-RQ where A-ASSOCIATE-AC was due"),
+        (stream.encode(PData((PDV(1, b""),))), "wrong_pdu", "sent P-DATA-TF where A-ASSOCIATE-AC was due"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "garbage", "another protocol than DICOM (HTTP)"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "garbage", "another protocol than DICOM (TLS)"),
         (b"SSH-2.0-x\r\n", "garbage", "it begins with 5353482d"),
@@ -302,7 +303,7 @@ def test_a_wrong_answer_to_an_echo_is_told(answer, kind, words):
     requestor = associated()
     requestor.echo()
     with pytest.raises(DicomError) as error:
-        requestor.receive(dicom.encode(answer))
+        requestor.receive(stream.encode(answer))
     assert error.value.kind == kind
     assert words in error.value.text
 
@@ -331,7 +332,7 @@ def test_a_wrong_inner_length_is_told(data, words):
 def test_endless_fragments_are_refused_in_bounded_memory():
     requestor = associated()
     requestor.echo()
-    fragment = dicom.encode(PData((PDV(1, bytes(1000), last=False),)))
+    fragment = stream.encode(PData((PDV(1, bytes(1000), last=False),)))
     tracemalloc.start()
     try:
         with pytest.raises(DicomError, match="endless"):
@@ -355,10 +356,10 @@ def test_endless_fragments_are_refused_in_bounded_memory():
 )
 def test_what_is_no_ae_title_is_refused_in_words(title, problem):
     with pytest.raises(ValueError, match="called_ae is .*") as error:
-        dicom.check_ae_title("called_ae", title)
+        items.check_ae_title("called_ae", title)
     assert problem in str(error.value)
 
 
 @given(ae_title)
 def test_an_ae_title_is_taken_as_it_is(title):
-    assert dicom.check_ae_title("called_ae", title) == title
+    assert items.check_ae_title("called_ae", title) == title

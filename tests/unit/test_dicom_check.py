@@ -16,20 +16,20 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.pacs.loadbalancer.plugins.filter.dicom_check import dicom_check
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import dicom
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import dimse, pdu, stream
 
 
 def pdus(step):
-    decoder = dicom.Decoder()
+    decoder = stream.Decoder()
     decoder.feed(bytes.fromhex(step["send"]))
     return decoder.next_pdu()
 
 
 def test_the_steps_are_what_the_codec_says():
     associate, echo, release = dicom_check({"check": "echo", "called_ae": "PACS", "calling_ae": "LB", "port": 104})
-    assert pdus(associate) == dicom.AssociateRQ("PACS", "LB")
-    assert dicom.decode_command(pdus(echo).values[0].data) == dicom.EchoRQ(1)
-    assert pdus(release) == dicom.ReleaseRQ()
+    assert pdus(associate) == pdu.AssociateRQ("PACS", "LB")
+    assert dimse.decode_command(pdus(echo).values[0].data) == dimse.EchoRQ(1)
+    assert pdus(release) == pdu.ReleaseRQ()
     assert associate["expect"] == "min-recv 10 rbinary ^02"
     assert echo["expect"] == "rbinary ^04.*00000009020000000000"
     assert release["expect"] is None
@@ -37,9 +37,9 @@ def test_the_steps_are_what_the_codec_says():
 
 def test_associate_takes_a_busy_node_for_one_that_answers():
     associate, release = dicom_check({"check": "associate"})
-    assert pdus(associate) == dicom.AssociateRQ("INFINITT", "PACSLB")
+    assert pdus(associate) == pdu.AssociateRQ("INFINITT", "PACSLB")
     assert associate["expect"] == "min-recv 10 rbinary ^(02|030000000004000203)"
-    assert pdus(release) == dicom.ReleaseRQ()
+    assert pdus(release) == pdu.ReleaseRQ()
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_haproxy_closes_and_does_not_reset(tmp_path):
     with peers.Server(behave) as server:
         assert haproxy_judges(tmp_path, "associate", {"slow": server.port}) == {"slow": "UP"}
         peers.wait_for(lambda: read)
-    assert read[0] == (dicom.encode(dicom.ReleaseRQ()), b"")
+    assert read[0] == (stream.encode(pdu.ReleaseRQ()), b"")
 
 
 def test_haproxy_tells_good_peers_from_bad_ones(tmp_path):
     answers = {
         "good": peers.verification_scp,
-        "busy": peers.says(dicom.encode(dicom.AssociateRJ(2, 3, 2))),
-        "refusing": peers.says(dicom.encode(dicom.AssociateRJ(1, 1, 7))),
+        "busy": peers.says(stream.encode(pdu.AssociateRJ(2, 3, 2))),
+        "refusing": peers.says(stream.encode(pdu.AssociateRJ(1, 1, 7))),
         "failing": peers.says(peers.ACCEPT, peers.echo_response(status=0x0110), then="hang"),
-        "aborting": peers.says(peers.ACCEPT, dicom.encode(dicom.Abort())),
+        "aborting": peers.says(peers.ACCEPT, stream.encode(pdu.Abort())),
         "hung": peers.hang,
         "http": peers.http_server("400 Bad Request"),
     }

@@ -22,7 +22,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import keepalived
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _addresses as addresses
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _keepalived as keepalived
 
 JSON = json.dumps(
     [
@@ -141,20 +142,20 @@ def test_addresses():
     messages = (
         address_message(b"\x7f\0\0\1", 12) + address_message(b"\xc6\x33\x64\x01", 345, own=b"\xc6\x33\x64\x0a") + done
     )
-    assert keepalived.parse_addresses(messages) == {"127.0.0.1": 12, "198.51.100.10": 345}
+    assert addresses.parse_addresses(messages) == {"127.0.0.1": 12, "198.51.100.10": 345}
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_addresses(messages):
-    keepalived.parse_addresses(messages)
-    keepalived.parse_addresses(struct.pack("=IHHII", len(messages) + 24, 20, 2, 1, 0) + bytes(8) + messages)
+    addresses.parse_addresses(messages)
+    addresses.parse_addresses(struct.pack("=IHHII", len(messages) + 24, 20, 2, 1, 0) + bytes(8) + messages)
 
 
 def test_this_host_holds_its_loopback_address_since_it_started():
     with open("/proc/uptime", encoding="ascii") as file:
         started = time.time() - float(file.read().split()[0])
-    moment = keepalived.held_since()["127.0.0.1"]
+    moment = addresses.held_since()["127.0.0.1"]
     assert started - 5 <= moment <= time.time()
 
 
@@ -201,7 +202,7 @@ def test_what_the_daemon_says_and_what_the_kernel_knows(fake):
         ["127.0.0.1"],
         ["198.51.100.12", "2001:db8::13"],
     )
-    assert instance["since"] == pytest.approx(keepalived.held_since()["127.0.0.1"], abs=2)
+    assert instance["since"] == pytest.approx(addresses.held_since()["127.0.0.1"], abs=2)
 
 
 def test_a_host_that_does_not_hold_the_vip_tells_its_last_transition(fake, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import neighbours
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbours as neighbours
 
 MAC = bytes.fromhex("5a0c63c2f8b1")
 OTHER = bytes.fromhex("22112c3558e9")

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import dicom, endpoint, probe
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.endpoint import Check
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.failure import Failure
-from ansible_collections.pacs.loadbalancer.plugins.module_utils.timeline import Sample, summarise
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _endpoint as endpoint
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _probe as probe
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._check import Check
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import pdu, stream
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._failure import Failure
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._timeline import Sample, summarise
 from ansible_collections.pacs.loadbalancer.plugins.modules import vip_probe
 
 # --- The statistics, on timelines made by hand -----------------------------
@@ -305,7 +307,7 @@ def test_an_association_is_held_and_its_longest_pause_measured():
     [
         (lambda: None, "closed", "closed the connection without C-ECHO-RSP"),
         (
-            lambda: dicom.encode(dicom.Abort(2, 2)),
+            lambda: stream.encode(pdu.Abort(2, 2)),
             "aborted",
             "aborted the association: DICOM UL service-provider, unexpected-PDU",
         ),

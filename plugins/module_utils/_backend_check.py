@@ -10,7 +10,8 @@ import asyncio
 import socket
 from dataclasses import dataclass
 
-from .endpoint import Answer, Check, ask, socket_limit
+from ._check import Check
+from ._endpoint import Answer, ask, socket_limit
 
 NODE_KEYS = ("name", "address", "weight", "backup", "max_connections")
 

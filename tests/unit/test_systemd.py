@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import time
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import unit
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _systemd as systemd
 
 
 def test_the_start_of_a_process_is_that_of_the_clock():
     before = time.time()
     with subprocess.Popen(["sleep", "60"]) as process:
-        started = unit._started(process.pid)
+        started = systemd._started(process.pid)
         process.kill()
     assert before - 0.1 < started < time.time() + 0.1
 
@@ -30,12 +30,12 @@ def test_newer_files_gone_files_and_a_replaced_binary(tmp_path):
     os.utime(older, (0, 0))
     with subprocess.Popen([binary, "60"]) as process:
         os.utime(newer, (time.time() + 5, time.time() + 5))
-        assert unit._newer(process.pid, [older, newer, "/gone"]) == [newer, "/gone"]
+        assert systemd._newer(process.pid, [older, newer, "/gone"]) == [newer, "/gone"]
         os.remove(binary)
-        assert unit._newer(process.pid, [older]) == [binary]
+        assert systemd._newer(process.pid, [older]) == [binary]
         process.kill()
-    assert unit._newer(process.pid, [newer]) == []
+    assert systemd._newer(process.pid, [newer]) == []
 
 
 def test_a_unit_that_does_not_exist():
-    assert unit.look("no-such.service") == {"enabled": False, "outdated": []}
+    assert systemd.look("no-such.service") == {"enabled": False, "outdated": []}

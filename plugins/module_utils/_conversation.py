@@ -2,27 +2,27 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An endpoint is asked over TCP, under one deadline: by connecting, HTTP HEAD or DICOM.
-
-The thin transport between asyncio's sockets and the pure codecs http_head and dicom.
-"""
+"""One connection to an endpoint: the thin transport between asyncio's sockets and the pure codecs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
-import resource
 import socket
-import threading
-from dataclasses import dataclass, field
 from typing import Awaitable, Iterator
 
-from . import dicom, http_head
-from .failure import Failure
+from . import _http_head as http_head
+from ._check import Check
+from ._deadline import Deadline
+from ._dicom.association import Requestor
+from ._dicom.errors import DicomError
+from ._dicom.pdu import Abort
+from ._dicom.stream import encode
+from ._failure import Failure
+from ._resolver import resolve
 
-#: A timer that fires later than this (s) shows that this process did not run meanwhile.
-LATE = 0.01
+_RECEIVE = 16384
 
 _RECEIVE = 16384
 
@@ -48,118 +48,6 @@ _ERRNOS = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
-    """How an endpoint is asked; ValueError in one sentence for a value that cannot be.
-
-    kind: tcp, http, associate or echo. An empty host is the endpoint's address.
-    """
-
-    kind: str = "tcp"
-    path: str = http_head.CHECK_PATH
-    host: str = ""
-    status: str = http_head.CHECK_STATUS
-    called_ae: str = dicom.CALLED_AE
-    calling_ae: str = dicom.CALLING_AE
-
-    def __post_init__(self) -> None:
-        http_head.check_path(self.path)
-        if self.host:
-            http_head.check_host(self.host)
-        http_head.parse_statuses(self.status)
-        dicom.check_ae_title("called_ae", self.called_ae)
-        dicom.check_ae_title("calling_ae", self.calling_ae)
-
-
-@dataclass
-class Answer:
-    """What came of asking: seconds by phase and in all, and the failure, if any.
-
-    note: what is worth telling although it is no failure; head: of an HTTP answer;
-    source: address and port from which it was asked, where a connection was made.
-    """
-
-    total: float
-    latency: dict[str, float] = field(default_factory=dict)
-    failure: Failure | None = None
-    note: str | None = None
-    head: http_head.Head | None = None
-    source: tuple[str, int] | None = None
-
-
-class Deadline:
-    """Ends the block of an `async with` after so many seconds with asyncio.TimeoutError.
-
-    A timer that fires late gives the block that time again: this process did not run,
-    so what the peer sent meanwhile has not been read yet.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._expired = False
-
-    async def __aenter__(self) -> Deadline:
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self._arm(self._loop.time() + self._seconds)
-        return self
-
-    async def __aexit__(self, kind: type | None, *_error: object) -> None:
-        self._timer.cancel()
-        if self._expired and kind is asyncio.CancelledError:
-            raise asyncio.TimeoutError
-
-    def _arm(self, due: float) -> None:
-        self._due = due
-        self._timer = self._loop.call_at(due, self._expire)
-
-    def _expire(self) -> None:
-        late = self._loop.time() - self._due
-        if late > LATE:
-            self._arm(self._loop.time() + late)
-        else:
-            self._expired = True
-            self._task.cancel()
-
-
-async def resolve(address: str, port: int) -> list[tuple[int, tuple]]:
-    """Pairs of address family and socket address; Failure of kind name_not_found."""
-
-    def look_up(flags: int) -> list[tuple[int, tuple]]:
-        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=flags)
-        return [(family, sockaddr) for family, _type, _proto, _name, sockaddr in found]
-
-    # ValueError: what no name can be, such as a label of 64 characters.
-    try:
-        return look_up(socket.AI_NUMERICHOST)
-    except (OSError, ValueError):
-        loop = asyncio.get_running_loop()
-        found = loop.create_future()
-
-    def deliver(error: Exception | None, result: list[tuple[int, tuple]]) -> None:
-        if found.cancelled():
-            return
-        if error is None:
-            found.set_result(result)
-        else:
-            reason = getattr(error, "strerror", None) or error
-            found.set_exception(Failure("name_not_found", f"has a name that is not found ({reason})"))
-
-    def run() -> None:
-        try:
-            outcome = None, look_up(0)
-        except (OSError, ValueError) as error:
-            outcome = error, []
-        # The loop is closed when the deadline has passed long ago: nobody waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(deliver, *outcome)
-
-    # A daemon thread of its own, since a slow resolver must keep neither another
-    # name nor the end of the process waiting, as the loop's thread pool would.
-    threading.Thread(target=run, daemon=True).start()
-    return await found
-
-
 class Conversation:
     """One connection to an endpoint, phase by phase.
 
@@ -173,7 +61,7 @@ class Conversation:
         self._check = check
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
-        self._requestor = dicom.Requestor(check.called_ae, check.calling_ae)
+        self._requestor = Requestor(check.called_ae, check.calling_ae)
         self._phase = "resolve"
         self.latency: dict[str, float] = {}
         self.answered_at: float | None = None
@@ -202,7 +90,7 @@ class Conversation:
                 await self.associate()
                 if self._check.kind == "echo":
                     await self.echo()
-        except dicom.DicomError as error:
+        except DicomError as error:
             rejection = self._requestor.rejection
             if self._check.kind == "associate" and rejection is not None and rejection.busy:
                 # It speaks DICOM and has its reasons: full is not dead.
@@ -263,10 +151,10 @@ class Conversation:
         if self._requestor.associated:
             # Not released: tell the peer, if that costs no waiting (PS3.8 9.2, A-ABORT).
             with contextlib.suppress(OSError):
-                self._socket.send(dicom.encode(dicom.Abort()))
+                self._socket.send(encode(Abort()))
         self._socket.close()
 
-    async def _exchange(self, request: bytes, decoder: dicom.Requestor | http_head.HeadDecoder):
+    async def _exchange(self, request: bytes, decoder: Requestor | http_head.HeadDecoder):
         await self._loop.sock_sendall(self._socket, request)
         data = b""
         while True:
@@ -293,38 +181,3 @@ class Conversation:
         if kind in ("reset", "timeout"):
             text += f" without {_AWAITED[self._phase]}"
         return Failure(kind, text)
-
-
-async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
-    """Ask an endpoint once, in timeout seconds at most, and tell how it went."""
-    conversation = Conversation(address, port, check)
-    started = asyncio.get_running_loop().time()
-    try:
-        await conversation.within(timeout, conversation.ask())
-    except Failure as error:
-        # After the answer only the release can fail, which says nothing about the service.
-        if conversation.answered_at is None:
-            conversation.failure = error
-    finally:
-        ended = conversation.answered_at or asyncio.get_running_loop().time()
-        conversation.close()
-    latency = {k: v for k, v in conversation.latency.items() if k != "release"}
-    return Answer(
-        ended - started,
-        latency,
-        conversation.failure,
-        conversation.note,
-        conversation.head,
-        conversation.source,
-    )
-
-
-def socket_limit(wanted: int) -> int:
-    """How many sockets, up to wanted, this process may have open; raises its own limit for it."""
-    reserve = 64  # files that Python and Ansible have open
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted + reserve:
-        soft = wanted + reserve if hard == resource.RLIM_INFINITY else min(wanted + reserve, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(1, soft - reserve)
-    return wanted

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Iterable
 
-from .failure import Failure
+from ._failure import Failure
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .failure import Failure
+from ._failure import Failure
 
 CHECK_PATH = "/"
 CHECK_STATUS = "200-399"

@@ -12,9 +12,13 @@ import os
 import time
 from dataclasses import dataclass, replace
 
-from .endpoint import LATE, Check, Conversation, ask, resolve, socket_limit
-from .failure import Failure
-from .timeline import Sample, summarise
+from ._check import Check
+from ._conversation import Conversation
+from ._deadline import LATE
+from ._endpoint import ask, socket_limit
+from ._failure import Failure
+from ._resolver import resolve
+from ._timeline import Sample, summarise
 
 # Of the name of a node, a peer's own text, no more is kept of each answer.
 _NODE_NAME = 64

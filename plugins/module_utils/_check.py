@@ -1,0 +1,35 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How an endpoint is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import _http_head as http_head
+from ._dicom.items import CALLED_AE, CALLING_AE, check_ae_title
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an endpoint is asked; ValueError in one sentence for a value that cannot be.
+
+    kind: tcp, http, associate or echo. An empty host is the endpoint's address.
+    """
+
+    kind: str = "tcp"
+    path: str = http_head.CHECK_PATH
+    host: str = ""
+    status: str = http_head.CHECK_STATUS
+    called_ae: str = CALLED_AE
+    calling_ae: str = CALLING_AE
+
+    def __post_init__(self) -> None:
+        http_head.check_path(self.path)
+        if self.host:
+            http_head.check_host(self.host)
+        http_head.parse_statuses(self.status)
+        check_ae_title("called_ae", self.called_ae)
+        check_ae_title("calling_ae", self.calling_ae)

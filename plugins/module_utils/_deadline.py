@@ -1,0 +1,47 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A limit of time for a block of asyncio code that does not count what this process slept through."""
+
+from __future__ import annotations
+
+import asyncio
+
+#: A timer that fires later than this (s) shows that this process did not run meanwhile.
+LATE = 0.01
+
+
+class Deadline:
+    """Ends the block of an `async with` after so many seconds with asyncio.TimeoutError.
+
+    A timer that fires late gives the block that time again: this process did not run,
+    so what the peer sent meanwhile has not been read yet.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._expired = False
+
+    async def __aenter__(self) -> Deadline:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._arm(self._loop.time() + self._seconds)
+        return self
+
+    async def __aexit__(self, kind: type | None, *_error: object) -> None:
+        self._timer.cancel()
+        if self._expired and kind is asyncio.CancelledError:
+            raise asyncio.TimeoutError
+
+    def _arm(self, due: float) -> None:
+        self._due = due
+        self._timer = self._loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        late = self._loop.time() - self._due
+        if late > LATE:
+            self._arm(self._loop.time() + late)
+        else:
+            self._expired = True
+            self._task.cancel()

@@ -1,0 +1,12 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""DICOM upper layer protocol and C-ECHO: bytes to dataclasses and back, without a socket.
+
+It has what a Verification SCU needs (PS3.4 annex A): errors < items < pdu < stream, dimse < association, and one table,
+constants. The sections in the docstrings are those of the DICOM standard: PS3.8 for PDUs, which are big endian, and
+PS3.7 for command sets, which are little endian with implicit VR.
+
+Everything that a peer can send ends in a dataclass or in DicomError.
+"""

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An endpoint is asked over TCP, under one deadline: by connecting, HTTP HEAD or DICOM."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from dataclasses import dataclass, field
+
+from ._check import Check
+from ._conversation import Conversation
+from ._failure import Failure
+from ._http_head import Head
+
+
+@dataclass
+class Answer:
+    """What came of asking: seconds by phase and in all, and the failure, if any.
+
+    note: what is worth telling although it is no failure; head: of an HTTP answer;
+    source: address and port from which it was asked, where a connection was made.
+    """
+
+    total: float
+    latency: dict[str, float] = field(default_factory=dict)
+    failure: Failure | None = None
+    note: str | None = None
+    head: Head | None = None
+    source: tuple[str, int] | None = None
+
+
+async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
+    """Ask an endpoint once, in timeout seconds at most, and tell how it went."""
+    conversation = Conversation(address, port, check)
+    started = asyncio.get_running_loop().time()
+    try:
+        await conversation.within(timeout, conversation.ask())
+    except Failure as error:
+        # After the answer only the release can fail, which says nothing about the service.
+        if conversation.answered_at is None:
+            conversation.failure = error
+    finally:
+        ended = conversation.answered_at or asyncio.get_running_loop().time()
+        conversation.close()
+    latency = {k: v for k, v in conversation.latency.items() if k != "release"}
+    return Answer(
+        ended - started,
+        latency,
+        conversation.failure,
+        conversation.note,
+        conversation.head,
+        conversation.source,
+    )
+
+
+def socket_limit(wanted: int) -> int:
+    """How many sockets, up to wanted, this process may have open; raises its own limit for it."""
+    reserve = 64  # files that Python and Ansible have open
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted + reserve:
+        soft = wanted + reserve if hard == resource.RLIM_INFINITY else min(wanted + reserve, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(1, soft - reserve)
+    return wanted
