@@ -2,34 +2,48 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Does a systemd unit start at boot, and does its process run what is installed? A reload brings no new binary and no changed unit into it."""
+"""What systemd knows of a unit, and whether that and the unit's process are as new as the files on disk."""
 
 from __future__ import annotations
 
+import glob
 import os
 import subprocess
 import time
 
+# Drop-ins that an administrator, or a role, writes (systemd.unit(5)).
+DROP_INS = "/etc/systemd/system/{unit}.d/*.conf"
 
-def look(unit: str) -> dict:
-    """``enabled``: whether it starts at boot; ``outdated``: paths of its files and its binary that are newer than its main process.
+PROPERTIES = "MainPID,FragmentPath,DropInPaths,UnitFileState,LoadState,NeedDaemonReload"
 
-    Where systemd does not run, or not this unit, nothing is enabled and nothing is outdated.
+
+def inspect(unit: str) -> dict:
+    """Compare a unit with its files.
+
+    enabled: whether it starts at boot. outdated: paths of its files and its binary that are newer than its main process;
+    a reload of the daemon brings neither into it, a restart does. needs_daemon_reload: whether its files have changed
+    since systemd read them, so that a start or restart would not use them.
+
+    Nothing is enabled, outdated or changed where systemd or the unit is missing.
     """
-    command = ["systemctl", "show", "--property=MainPID,FragmentPath,DropInPaths,UnitFileState", unit]
+    command = ["systemctl", "show", f"--property={PROPERTIES}", unit]
     try:
         shown = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=True
         ).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
-        return {"enabled": False, "outdated": []}
+        return {"enabled": False, "outdated": [], "needs_daemon_reload": False}
     properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    # systemd lists only the drop-ins that it has read; the directory also has one written since.
-    directory = f"/etc/systemd/system/{unit}.d"
-    written = [os.path.join(directory, name) for name in os.listdir(directory)] if os.path.isdir(directory) else []
-    paths = {properties["FragmentPath"], *properties["DropInPaths"].split(), *written} - {""}
+    loaded = set(properties["DropInPaths"].split())
+    written = set(glob.glob(DROP_INS.format(unit=unit)))
     pid = int(properties["MainPID"] or 0)
-    return {"enabled": properties["UnitFileState"] == "enabled", "outdated": _newer(pid, sorted(paths)) if pid else []}
+    return {
+        "enabled": properties["UnitFileState"] == "enabled",
+        "outdated": _newer(pid, sorted({properties["FragmentPath"], *loaded, *written} - {""})) if pid else [],
+        # systemd 252 overlooks a first drop-in beside a unit that it has loaded, and calls a masked unit changed for ever.
+        "needs_daemon_reload": properties["LoadState"] == "loaded"
+        and (properties["NeedDaemonReload"] == "yes" or not written <= loaded),
+    }
 
 
 def _newer(pid: int, paths: list[str]) -> list[str]:
@@ -43,7 +57,7 @@ def _newer(pid: int, paths: list[str]) -> list[str]:
 
 
 def _started(pid: int) -> float:
-    """When a process began, in seconds since the epoch (proc(5): starttime in clock ticks since boot)."""
+    """Return when a process began, in seconds since the epoch (proc(5): starttime in clock ticks since boot)."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat, open(
         "/proc/uptime", encoding="ascii"
     ) as uptime:

@@ -72,11 +72,18 @@ enabled:
   returned: always
   sample: true
 outdated:
-  description: The unit's files and its binary, as far as they are newer than the process; a restart makes them count, a reload does not.
+  description: Those of the unit's files and its binary that are newer than its process. They take effect with a restart, not with a reload.
   type: list
   elements: str
   returned: always
   sample: []
+needs_daemon_reload:
+  description:
+    - Whether the unit's files have changed since systemd read them. A start or restart uses them only after a daemon-reload.
+    - More than systemd's own C(NeedDaemonReload), which overlooks a first drop-in in systemd 252.
+  type: bool
+  returned: always
+  sample: false
 version:
   description: Version of the worker that runs, which is not always that of the installed package; null when it does not run.
   type: str
@@ -199,7 +206,7 @@ def main() -> None:
     )
     ask = module.params
     answer = _haproxy.gather(ask["socket"], ask["master_socket"], ask["timeout"])
-    module.exit_json(changed=False, **_systemd.look(ask["unit"]), **answer)
+    module.exit_json(changed=False, **_systemd.inspect(ask["unit"]), **answer)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import time
 
+import pytest
+
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _systemd as systemd
 
 
@@ -38,4 +40,51 @@ def test_newer_files_gone_files_and_a_replaced_binary(tmp_path):
 
 
 def test_a_unit_that_does_not_exist():
-    assert systemd.look("no-such.service") == {"enabled": False, "outdated": []}
+    assert systemd.inspect("no-such.service") == {"enabled": False, "outdated": [], "needs_daemon_reload": False}
+
+
+@pytest.fixture
+def systemctl(tmp_path, monkeypatch):
+    """Let systemctl show what the test says, beside a unit with the drop-ins a.conf and b.conf on disk."""
+    drop_ins = tmp_path / "haproxy.service.d"
+    drop_ins.mkdir()
+    for name in ("a.conf", "b.conf", "b.conf~"):
+        (drop_ins / name).touch()
+    monkeypatch.setattr(systemd, "DROP_INS", f"{tmp_path}/{{unit}}.d/*.conf")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def show(drop_in_names=("a.conf", "b.conf"), **properties):
+        shown = {
+            "MainPID": "0",
+            "FragmentPath": "/lib/systemd/system/haproxy.service",
+            "DropInPaths": " ".join(str(drop_ins / name) for name in drop_in_names),
+            "UnitFileState": "enabled",
+            "LoadState": "loaded",
+            "NeedDaemonReload": "no",
+            **properties,
+        }
+        lines = "".join(f"{name}={value}\n" for name, value in shown.items())
+        (tmp_path / "systemctl").write_text(f"#!/bin/sh\ncat <<'END'\n{lines}END\n")
+        (tmp_path / "systemctl").chmod(0o755)
+        return systemd.inspect("haproxy.service")
+
+    return show
+
+
+def test_a_unit_that_systemd_has_read_needs_no_daemon_reload(systemctl):
+    assert systemctl() == {"enabled": True, "outdated": [], "needs_daemon_reload": False}
+
+
+def test_a_change_that_systemd_sees_needs_a_daemon_reload(systemctl):
+    assert systemctl(NeedDaemonReload="yes")["needs_daemon_reload"]
+
+
+# As systemd 252 shows an enabled unit beside which a directory of drop-ins is new.
+def test_a_first_drop_in_that_systemd_overlooks_needs_a_daemon_reload(systemctl):
+    assert systemctl(drop_in_names=(), NeedDaemonReload="no")["needs_daemon_reload"]
+
+
+# As systemd 252 and 257 show a masked unit; neither changes with a daemon-reload.
+@pytest.mark.parametrize("shown", [{"NeedDaemonReload": "yes"}, {"drop_in_names": ()}])
+def test_a_daemon_reload_does_nothing_for_a_masked_unit(systemctl, shown):
+    assert not systemctl(LoadState="masked", UnitFileState="masked", **shown)["needs_daemon_reload"]
