@@ -15,7 +15,7 @@ import subprocess
 
 import pytest
 import rendering
-from test_layer4 import layer4
+from layer4 import config, hashing, nft, system, trial
 from test_model import NODES, build, facts, hosts
 from test_render import INTERFACE, V6, haproxy_says, keepalived_says, lines, on_this_machine, section
 
@@ -104,7 +104,7 @@ def in_namespace(*command, given):
 
 def in_kernel(*texts):
     """All that the kernel has after each text, one after the other: by name the elements of maps and sets, and the rules by chain."""
-    script = "".join(f"nft --file - <<'END'\n{text}\nEND\nnft --json list table {layer4.TABLE}\n" for text in texts)
+    script = "".join(f"nft --file - <<'END'\n{text}\nEND\nnft --json list table {nft.TABLE}\n" for text in texts)
     states = []
     for line in in_namespace("sh", "-e", given=script).split("\n"):
         if not line:
@@ -141,7 +141,7 @@ def test_haproxy_accepts_it_and_has_every_service_that_is_forwarded(name, render
         code, said = haproxy_says(path)
         assert code == 0 and "WARNING" not in said, said
         for service in FORWARDED[name]:
-            # The names are those by which layer4.py asks HAProxy.
+            # The names are those by which the daemon asks HAProxy.
             servers = [
                 line.split()[1]
                 for line in section(text["haproxy"], f"backend {service['name']}")
@@ -156,26 +156,26 @@ def test_haproxy_accepts_it_and_has_every_service_that_is_forwarded(name, render
 @pytest.mark.parametrize("name", SITES)
 def test_the_program_and_the_rules_name_the_same_things(name, rendered):
     for text in rendered[name].values():
-        maps = [layer4.map_name(service) for service in FORWARDED[name]]
+        maps = [nft.map_name(service) for service in FORWARDED[name]]
         assert re.findall(r"^ +map (\w+) ", text["layer4"], re.MULTILINE) == maps
         assert re.findall(r" @(to_\w+)$", text["layer4"], re.MULTILINE) == maps
-        assert set(re.findall(r" mod (\d+) ", text["layer4"])) == {str(layer4.SLOTS)}
-        assert f"meta mark {layer4.MARK:#x} notrack" in lines(text["layer4"])
-        assert f"table {layer4.TABLE} {{" in lines(text["layer4"])
+        assert set(re.findall(r" mod (\d+) ", text["layer4"])) == {str(hashing.SLOTS)}
+        assert f"meta mark {nft.MARK:#x} notrack" in lines(text["layer4"])
+        assert f"table {nft.TABLE} {{" in lines(text["layer4"])
 
 
 @pytest.mark.parametrize("name", MIRRORED)
 def test_a_transaction_fills_the_kernel_and_the_next_one_replaces_it(name, rendered):
     services = FORWARDED[name]
     every = {node["name"]: node["weight"] or 1 for service in services for node in service["nodes"]}
-    full = {layer4.map_name(service): layer4.place(service["nodes"], every) for service in services}
-    empty = {map_name: [None] * layer4.SLOTS for map_name in full}
+    full = {nft.map_name(service): hashing.place(service["nodes"], every) for service in services}
+    empty = {map_name: [None] * hashing.SLOTS for map_name in full}
     ends = {(node["address"], node["port"]) for service in services for node in service["nodes"]}
     loaded, filled, emptied, again = in_kernel(
         rendered[name]["lb1"]["layer4"],
-        layer4.transaction(full, ends, {4: ["eth0", "wg-1.5"], 6: ["eth0"]}),
-        layer4.transaction(empty, set(), {4: [], 6: []}),
-        rendered[name]["lb1"]["layer4"] + layer4.transaction(full, set(), {4: [], 6: ["eth0"]}),
+        nft.transaction(full, ends, {4: ["eth0", "wg-1.5"], 6: ["eth0"]}),
+        nft.transaction(empty, set(), {4: [], 6: []}),
+        rendered[name]["lb1"]["layer4"] + nft.transaction(full, set(), {4: [], 6: ["eth0"]}),
     )
     assert all(loaded[map_name] == [] for map_name in full), "until it is filled, connections reach HAProxy"
     for map_name, slots in full.items():
@@ -184,9 +184,9 @@ def test_a_transaction_fills_the_kernel_and_the_next_one_replaces_it(name, rende
             assert {key["elem"]["val"]: tuple(value["concat"]) for key, value in elements} == {
                 slot: (node["address"], node["port"]) for slot, node in enumerate(slots)
             }
-            assert {key["elem"]["timeout"] for key, value in elements} == {layer4.EXPIRY}
+            assert {key["elem"]["timeout"] for key, value in elements} == {nft.EXPIRY}
             listing = {"nftables": [{"metainfo": {}}, {"map": {"name": map_name, "elem": elements}}]}
-            assert layer4.parse_map(listing) == {(node["address"], node["port"]) for node in slots}
+            assert nft.parse_map(listing) == {(node["address"], node["port"]) for node in slots}
     assert {tuple(end["concat"]) for end in filled["dead4"] + filled["dead6"]} == ends
     assert sorted(filled["closed4"]) == ["eth0", "wg-1.5"] and filled["closed6"] == ["eth0"]
     for key in (*full, "dead4", "dead6", "closed4", "closed6"):
@@ -289,9 +289,9 @@ def test_the_trial_of_a_mirror_exchanges_its_ends(name, rendered, tmp_path, monk
         tried.update({end: open(tried[end], encoding="utf-8").read() for end in ("NEAR", "FAR")})
         return 1, "no"
 
-    monkeypatch.setattr(layer4, "run", run)
+    monkeypatch.setattr(system, "run", run)
     with pytest.raises(SystemExit, match=r"^conntrackd does not mirror with .*conntrackd\.conf: no$"):
-        layer4.try_mirror(str(path))
+        trial.try_mirror(str(path))
     mirror = BUILT[name].hosts["lb1"].mirror
     assert tried["INTERFACE"] == mirror.interface
     assert (tried["HERE"].split("/")[0], tried["THERE"].split("/")[0]) == (mirror.address, mirror.peer)
@@ -310,7 +310,7 @@ def test_the_unit_is_told_what_it_asks_for(name, rendered, tmp_path):
     for host, text in rendered[name].items():
         path = tmp_path / f"{host}.json"
         path.write_text(text["configuration"])
-        layer4.check(str(path))
+        config.check(str(path))
         told = json.loads(text["configuration"])
         assert told["services"] == FORWARDED[name]
         assert told["mirrored"] is (name != "single") and told["interfaces"] == [INTERFACE]

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of this program: where they are, what the role wrote into them, and which version of the program this is."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import sys
+
+from . import address
+
+RULES = pathlib.Path("/etc/layer4/layer4.nft")
+CONFIGURATION = pathlib.Path("/etc/layer4/layer4.json")
+CONNTRACKD = pathlib.Path("/etc/layer4/conntrackd.conf")
+STATE = pathlib.Path("/run/layer4/state.json")  # what the daemon knows, for people and for playbooks/status.yml
+FORMER = pathlib.Path("/var/lib/layer4/former.json")  # the kernel's settings as the site had them
+
+# Each version is in a directory of its own, named by a fingerprint of its files.
+VERSION = pathlib.Path(__file__).resolve().parents[1].name
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What roles/layer4 wrote (its argument_specs say what each means)."""
+
+    services: list[dict]
+    mirrored: bool
+    interfaces: list[str]
+    dead_after: int
+    connections: int
+    haproxy_socket: str
+    haproxy_peers: list[str]
+    haproxy_peers_port: int
+    state_file: str
+
+    @property
+    def versions(self) -> set[int]:
+        """The IP versions of the services."""
+        return {address.version(service["address"]) for service in self.services}
+
+
+KEYS = {field.name for field in dataclasses.fields(Config)}
+
+
+def load() -> Config:
+    return Config(**json.loads(CONFIGURATION.read_text()))
+
+
+def check(path: str) -> None:
+    """Exit with a sentence where a file is no configuration."""
+    keys = set(json.loads(pathlib.Path(path).read_text()))
+    if keys != KEYS:
+        sys.exit(f"{path}: the keys are {', '.join(sorted(keys))}, and should be {', '.join(sorted(KEYS))}.")
+
+
+def stale_versions() -> list[str]:
+    """Name the directories of other versions, which may go once none of them runs."""
+    here = pathlib.Path(__file__).resolve().parents[1]
+    return sorted(
+        path.name for path in here.parent.iterdir() if path.is_dir() and not path.is_symlink() and path != here
+    )
+
+
+def fingerprint() -> str:
+    """Return a hash of the rules and the configuration as they are on disk, to be compared with that of the running daemon."""
+    return hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16]

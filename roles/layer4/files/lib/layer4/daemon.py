@@ -1,0 +1,229 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service: its loop, and all that it writes into the kernel."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+import signal
+import socket
+import time
+
+from . import address, config, conntrack, health, nft, packet, sysctl, system
+from .haproxy import HAProxy, peer_answers
+
+TICK, REFRESH = 0.2, 1.0  # seconds: HAProxy is polled, and the map is written anew
+STARTING = 20  # seconds after the start for which this host's VIP and the units that come after wait for the rules
+
+
+class Daemon:
+    """One configuration at work."""
+
+    def __init__(self) -> None:
+        self.sysctl = sysctl.Sysctl()
+        self.health = health.Health()
+        self.rounds: dict[
+            tuple[str, int], int
+        ] = {}  # how often the clients of a dead node were asked whether they live
+        self.maps: dict[str, list[dict | None]] = {}
+        self.dead: set[tuple[str, int]] = set()
+        self.started = time.monotonic()
+        self.fault = "the rules are not loaded yet"
+        self.must_not: bool | None = None
+        self.peer_asked, self.peer_alive = 0.0, False
+        self.configure()
+
+    def configure(self) -> None:
+        """Read the configuration; what was known of its nodes stays known."""
+        self.fingerprint = config.fingerprint()
+        self.config, self.rules = config.load(), config.RULES.read_text()
+        self.haproxy = HAProxy(self.config.haproxy_socket)
+        self.health.configure(self.config.services)
+        self.paths: dict[str, str | None] = {node["address"]: None for _name, node in self.health.nodes()}
+        self.loaded = False
+
+    @property
+    def devices(self) -> list[str]:
+        """The interfaces of the VIPs, and those that lead to the nodes. At boot there may be no route yet."""
+        self.paths = {node: device or system.device_of(node) for node, device in self.paths.items()}
+        return sorted({*self.config.interfaces, *filter(None, self.paths.values())})
+
+    def remember(self) -> None:
+        """After a restart of the daemon: take what is in the map for healthy."""
+        for name, service in self.health.services.items():
+            code, answer = system.run("nft", "--json", "list", "map", *nft.TABLE.split(), nft.map_name(service))
+            self.health.remember(name, nft.parse_map(json.loads(answer)) if code == 0 else set())
+
+    def poll(self) -> None:
+        """Ask HAProxy."""
+        for change in self.health.observe(self.haproxy.ask() or [], time.monotonic()):
+            system.log(change)
+
+    def decide(self) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
+        """Return the maps and the dead endpoints that follow from what is known."""
+        return self.health.decide(time.monotonic(), self.config.dead_after)
+
+    def write(self, maps: dict[str, list[dict | None]], dead: set[tuple[str, int]]) -> None:
+        """Put everything into the kernel, the rules too where they are not there."""
+        closed = self.sysctl.forward(self.devices, self.config.versions)
+        by_map = {nft.map_name(self.health.services[name]): slots for name, slots in maps.items()}
+        elements = nft.transaction(by_map, dead, closed)
+        code, answer = system.run("nft", "--file", "-", stdin=elements) if self.loaded else (1, "")
+        if code != 0:
+            self.prepare()
+            code, answer = system.run("nft", "--file", "-", stdin=self.rules + elements)
+            if self.loaded:  # somebody flushed the ruleset
+                system.log("The table was gone and is there again." if code == 0 else "The table is gone.")
+        fault = "" if code == 0 else f"nft refuses the rules: {' '.join(answer.split())[:300]}"
+        if fault and fault != self.fault:
+            system.log(fault)
+        self.fault, self.loaded = fault, code == 0
+        self.maps, self.dead = maps, dead
+
+    def prepare(self) -> None:
+        """Before the rules: HAProxy's connections to these services get entries, or their next packets would be sent to a node."""
+        hook = f"table {nft.TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}"
+        system.run("nft", "--file", "-", stdin=hook)
+        self.sysctl.apply(self.config.connections)
+        _code, answer = system.run("ss", "-Htn", "state", "connected")
+        services = {(service["address"], service["port"]) for service in self.config.services}
+        for client, client_port, host, port in conntrack.parse_sockets(answer, services):
+            conntrack.create(client, client_port, host, port, sysctl.ESTABLISHED_TIMEOUT)
+
+    def release_newcomers(self) -> None:
+        """Forget who still waits for a node that is down to accept: the client's next SYN, a second later, goes to another node."""
+        for name, node in self.health.nodes():
+            if self.health.states.get((name, node["name"])) == "down":
+                which = ("--reply-src", node["address"], "--reply-port-src", str(node["port"]))
+                conntrack.delete("--state", "SYN_SENT", "--dst", self.health.services[name]["address"], *which)
+
+    def end_connections(self) -> None:
+        """Provoke the clients of dead nodes into meeting a reset; after three times, forget their connections."""
+        self.rounds = {endpoint: rounds for endpoint, rounds in self.rounds.items() if endpoint in self.dead}
+        for endpoint in self.dead:
+            rounds = self.rounds.get(endpoint, 0)
+            if rounds > 3:
+                continue
+            self.rounds[endpoint] = rounds + 1
+            node, port = endpoint
+            family = address.version(node)
+            vips = {service["address"] for service in self.config.services}
+            for vip in (vip for vip in vips if address.version(vip) == family):
+                which = ("--dst", vip, "--reply-src", node, "--reply-port-src", str(port))
+                if rounds == 3:
+                    conntrack.delete(*which)
+                elif system.is_here(vip):
+                    flows = conntrack.dump(*which)
+                    if flows and rounds == 0:
+                        system.log(
+                            f"{node} port {port} has been down for {self.config.dead_after} s:"
+                            f" {len(flows)} connections to it are ended."
+                        )
+                    for flow in flows:
+                        self.provoke(flow)
+
+    def provoke(self, flow: dict) -> None:
+        family = socket.AF_INET if address.version(flow["address"]) == 4 else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, nft.MARK)
+            try:
+                raw.sendto(packet.keepalive(flow, random.getrandbits(32)), (flow["client"], 0))
+            except OSError as error:
+                system.log(f"{flow['client']} cannot be told that its node is down: {error}.")
+
+    def judge(self) -> None:
+        """Must this host not hold the VIP? Only where another one is better: the kernel forwards without HAProxy too."""
+        now = time.monotonic()
+        if self.haproxy.answers and not self.fault:
+            must_not = False
+        elif self.haproxy.answers:
+            must_not = (
+                now - self.started < STARTING
+            )  # no rules: a VIP here would end what the other host's connections are
+        else:
+            if now - self.peer_asked >= 0.5:
+                port = self.config.haproxy_peers_port
+                self.peer_alive = any(peer_answers(peer, port) for peer in self.config.haproxy_peers)
+                self.peer_asked = time.monotonic()
+            must_not = self.peer_alive
+        if must_not != self.must_not:
+            self.must_not = must_not
+            pathlib.Path(self.config.state_file).write_text(f"{int(must_not)}\n")
+            system.log("This host must not hold the VIP." if must_not else "This host may hold the VIP.")
+
+    def report(self) -> None:
+        """Write down what is known."""
+        state = {
+            "version": config.VERSION,
+            "fingerprint": self.fingerprint,
+            "refreshed": time.time(),
+            "fault": self.fault,
+            "haproxy_answers": self.haproxy.answers,
+            "must_not_hold": self.must_not,
+            "interfaces": self.devices,
+            "services": {
+                name: {
+                    node["name"]: {
+                        "state": self.health.states.get((name, node["name"])),
+                        "slots": sum(taken is node for taken in self.maps[name]),
+                        "dead": (node["address"], node["port"]) in self.dead,
+                    }
+                    for node in service["nodes"]
+                }
+                for name, service in self.health.services.items()
+            },
+        }
+        new = config.STATE.with_suffix(".new")
+        new.write_text(json.dumps(state))
+        new.replace(config.STATE)
+
+    def ready(self) -> bool:
+        """Is the map complete? Until then the units that come after this one wait, 5 s for HAProxy."""
+        waited = time.monotonic() - self.started
+        return waited > STARTING or not self.fault and (self.health.complete() or waited > 5)
+
+
+def serve() -> None:
+    """Run until a signal ends it; SIGHUP reads the configuration anew."""
+    reload = [False]
+
+    def wants_reload(_signum, _frame):
+        reload[0] = True
+
+    signal.signal(signal.SIGHUP, wants_reload)
+    config.STATE.parent.mkdir(mode=0o755, exist_ok=True)
+    daemon = Daemon()
+    daemon.remember()
+    notified = False
+    written = 0.0
+    while True:
+        if reload[0]:
+            reload[0] = False
+            daemon.configure()
+        daemon.poll()
+        now = time.monotonic()
+        due = now - written >= REFRESH or not daemon.loaded
+        decided = daemon.decide()
+        if due or decided != (daemon.maps, daemon.dead):
+            daemon.write(*decided)
+            daemon.report()
+            written = now
+        if due:
+            daemon.release_newcomers()
+            daemon.end_connections()
+        daemon.judge()
+        if not notified and daemon.ready():
+            notified = True
+            system.notify("READY=1")
+        system.notify("WATCHDOG=1")
+        daemon.haproxy.wait(now + TICK - time.monotonic())
+
+
+def undo() -> None:
+    """Take the table out of the kernel, and give it back the site's settings."""
+    system.run("nft", "delete", "table", *nft.TABLE.split())
+    sysctl.Sysctl().restore()

@@ -1,0 +1,30 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which node a client's slot belongs to. Pure."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+
+SLOTS = 256  # as in the rules: the client's address chooses one of them
+
+
+@functools.lru_cache(maxsize=None)
+def rank(slot: int, name: str, weight: float) -> float:
+    """Score a node in a slot; the highest wins. Weighted rendezvous hashing, so that a node moves only its own slots."""
+    digest = hashlib.sha256(f"{slot} {name}".encode()).digest()
+    return -weight / math.log((int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1))
+
+
+def place(nodes: list[dict], weights: dict[str, int]) -> list[dict | None]:
+    """Choose each slot's node. `weights`: of the nodes that take new connections, by name; backups serve when no other does."""
+    takes = [node for node in nodes if weights.get(node["name"])]
+    takes = [node for node in takes if not node["backup"]] or takes
+    return [
+        max(takes, key=lambda node: rank(slot, node["name"], weights[node["name"]]), default=None)
+        for slot in range(SLOTS)
+    ]

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people, verification and playbooks/status.yml ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from . import config, conntrack, daemon, firewall, sync, sysctl, system
+
+# Files that a process reads only as it starts.
+FILES = {
+    "layer4.service": ("/etc/systemd/system/layer4.service",),
+    "conntrackd.service": ("/etc/layer4/conntrackd.conf", "/etc/systemd/system/conntrackd.service.d/layer4.conf"),
+}
+FLOWS_FILES = ("/etc/systemd/system/layer4-flows@.service",)
+
+
+def flows_of(client: str) -> list[dict]:
+    """Return a client's connections that go to a node."""
+    services = config.load().services
+    nodes = {(node["address"], node["port"]) for service in services for node in service["nodes"]}
+    return [flow for flow in conntrack.dump("--src", client) if (flow["node"], flow["node_port"]) in nodes]
+
+
+def units(names: list[str]) -> dict[str, dict[str, bool]]:
+    """Of each unit: does it run, does it start at boot, and is one of its files newer than its process?"""
+    properties = "Id,ActiveState,UnitFileState,ExecMainStartTimestamp"
+    _code, answer = system.run("systemctl", "show", "--timestamp=unix", f"--property={properties}", *names)
+    found = {}
+    for block in answer.strip().split("\n\n"):
+        unit = dict(line.split("=", 1) for line in block.splitlines())
+        started = int(unit["ExecMainStartTimestamp"].lstrip("@") or 0)
+        files = [path for path in FILES.get(unit["Id"], FLOWS_FILES) if os.path.exists(path)]
+        active = unit["ActiveState"] in ("active", "reloading")
+        found[unit["Id"]] = {
+            "active": active,
+            "enabled": unit["UnitFileState"] == "enabled",
+            "outdated": active and any(int(os.stat(path).st_mtime) > started for path in files),
+        }
+    return found
+
+
+def status() -> dict:
+    """Return all that is known, as `layer4 status` prints it."""
+    wanted = config.load()
+    state = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
+    if config.STATE.exists():
+        state.update(json.loads(config.STATE.read_text()))
+    logs = [f"layer4-flows@{vip}.service" for vip in dict.fromkeys(service["address"] for service in wanted.services)]
+    found = units(["layer4.service", *(["conntrackd.service"] if wanted.mirrored else []), *logs])
+    # The files of a version never change, so it is the name that tells.
+    if found["layer4.service"].get("active") and state["version"] != config.VERSION:
+        found["layer4.service"]["outdated"] = True
+    ruleset_code, ruleset = system.run("nft", "--json", "list", "ruleset")
+    kernel = sysctl.Sysctl()
+    established = kernel.get("net/netfilter/nf_conntrack_tcp_timeout_established")
+    return {
+        **state,
+        "current": state["fingerprint"] == config.fingerprint(),
+        "running": time.time() - state["refreshed"] < 3 * daemon.REFRESH,
+        "units": found,
+        "stale": config.stale_versions(),
+        "obstacles": firewall.obstacles(json.loads(ruleset), wanted.versions) if ruleset_code == 0 else [],
+        "flows": {service["name"]: _flows(service) for service in wanted.services},
+        "table": {
+            "used": kernel.number("net/netfilter/nf_conntrack_count"),
+            "room": kernel.number("net/netfilter/nf_conntrack_max"),
+            "established_timeout": int(established or sysctl.ESTABLISHED_TIMEOUT),
+        },
+        "mirror": _mirror(wanted.mirrored),
+    }
+
+
+def _flows(service: dict) -> dict[str, int]:
+    """Count a service's forwarded connections by node."""
+    found = conntrack.dump("--dst", service["address"], "--dport", str(service["port"]))
+    endpoints = [(flow["node"], flow["node_port"]) for flow in found if not flow["ended"]]
+    return {node["name"]: endpoints.count((node["address"], node["port"])) for node in service["nodes"]}
+
+
+def _mirror(wanted: bool) -> dict:
+    code, report = system.run(*sync.CONNTRACKD, "-s") if wanted else (1, "")
+    _code, queue = system.run(*sync.CONNTRACKD, "-s", "queue") if wanted else (1, "")
+    injected = report.partition("external inject")[2]
+    return {
+        "wanted": wanted,
+        "running": code == 0,
+        "ours": sync.number("current active connections", report),
+        "taken": sync.number("connections created", injected) + sync.number("connections updated", injected),
+        "waiting": sync.number("current elements", queue.partition("rsqueue")[2]),
+        "sent": sync.number("Bytes sent", report),
+        "received": sync.number("Bytes recv", report),
+    }

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""State sync with the other host: conntrackd, and test entries that prove it."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import time
+
+from . import address, config, conntrack, system
+
+CONNTRACKD = ("conntrackd", "-C", str(config.CONNTRACKD))
+BEACON = {4: "192.0.2.1", 6: "100::1"}  # a client that cannot be: RFC 5737, RFC 6666
+
+
+def number(name: str, text: str) -> int:
+    """Find a number in a report of conntrackd: `12 Bytes recv` or `current active connections: 3`."""
+    found = re.search(rf"(\d+) {name}|{name}:\s+(\d+)", text)
+    return int(found[1] or found[2]) if found else 0
+
+
+def master() -> None:
+    """After this host has become master: send all connections to the other one."""
+    # What the peer once put into this kernel is not in conntrackd's own list. Without it a peer that returns would not get it.
+    for option in ("-R", "-B"):
+        code, answer = system.run(*CONNTRACKD, option)
+        if code != 0:
+            sys.exit(f"conntrackd {option}: {answer.strip()}")
+
+
+def joined() -> None:
+    """After conntrackd's start: let the peer's connections come, for 3 s at most."""
+    if any(system.is_here(service["address"]) for service in config.load().services):
+        master()
+        return
+    deadline = time.monotonic() + 3
+    system.run(*CONNTRACKD, "-n")
+    before, quiet = (0, 0), 0
+    while time.monotonic() < deadline and quiet < 2:
+        system.wait(0.25)
+        _code, report = system.run(*CONNTRACKD, "-s")
+        now = (number("Bytes recv", report), number("connections created", report.partition("external inject")[2]))
+        if not now[0]:
+            system.run(*CONNTRACKD, "-n")  # the two had not met yet
+        quiet = quiet + 1 if now[0] and now[1] == before[1] else 0
+        before = now
+    if not before[0]:
+        system.log("The peer is silent: this host goes on without its connections.")
+
+
+def beacon() -> None:
+    """Put an entry into the connection table that is no connection, and print its number."""
+    service = config.load().services[0]
+    vip, client_port = service["address"], random.randint(1024, 65535)
+    target = ("--dst-nat", service["nodes"][0]["address"])
+    code, answer = conntrack.create(BEACON[address.version(vip)], client_port, vip, service["port"], 20, *target)
+    if code != 0:
+        sys.exit(f"conntrack: {answer.strip()}")
+    print(client_port)
+
+
+def heard(*wanted: str) -> None:
+    """Wait for these test entries, for 1 s at most, and print the numbers of those that are here (JSON)."""
+    client = BEACON[address.version(config.load().services[0]["address"])]
+    deadline = time.monotonic() + 1
+    while True:
+        here = [str(flow["client_port"]) for flow in conntrack.dump("--src", client)]
+        if set(wanted) <= set(here) or time.monotonic() > deadline:
+            break
+        system.wait(0.05)
+    print(json.dumps(here))

@@ -1,0 +1,64 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A configuration of layer 4, and answers of the programs that it asks."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from forwarded import QUEUE, REPORT, node
+from layer4 import config, status, sync, system
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """A configuration and its rules where the program looks for them, and answers of the programs that it asks."""
+    service = {"name": "dicom", "address": "198.51.100.10", "port": 104, "nodes": [node("pacs1"), node("pacs22")]}
+    others = {
+        "mirrored": True,
+        "interfaces": ["eth0"],
+        "dead_after": 15,
+        "connections": 65536,
+        "haproxy_socket": "/gone",
+        "state_file": "/gone",
+    }
+    configuration = {"services": [service], **others, "haproxy_peers": [], "haproxy_peers_port": 1024}
+    for name, text in (("CONFIGURATION", json.dumps(configuration)), ("RULES", "table inet layer4 {}\n")):
+        monkeypatch.setattr(config, name, tmp_path / name)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(config, "STATE", tmp_path / "state.json")
+    monkeypatch.setattr(config, "FORMER", tmp_path / "former.json")
+    flow = "tcp 6 9 {} src=203.0.113.7 dst=198.51.100.10 sport={} dport=104 src={} dst=198.51.100.10 sport=104 dport={} use=1\n"
+    flows_of = (
+        ("ESTABLISHED", 4001, 25),
+        ("SYN_SENT", 4002, 26),
+        ("ESTABLISHED", 4003, 26),
+        ("TIME_WAIT", 4004, 26),
+        ("ESTABLISHED", 4005, 10),
+    )
+    answers = {
+        (*sync.CONNTRACKD, "-s"): REPORT,
+        (*sync.CONNTRACKD, "-s", "queue"): QUEUE,
+        (
+            "conntrack",
+            "--dump",
+            "--family",
+            "ipv4",
+            "--proto",
+            "tcp",
+            "--dst",
+            "198.51.100.10",
+            "--dport",
+            "104",
+        ): "".join(flow.format(state, port, f"198.51.100.{end}", port) for state, port, end in flows_of),
+    }
+
+    def run(*command):
+        return (0, answers[command]) if command in answers else (1, "")
+
+    monkeypatch.setattr(system, "run", run)
+    monkeypatch.setattr(status, "units", lambda asked: {name: {} for name in asked})
+    return configuration

@@ -1,0 +1,84 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What `layer4 status` says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import types
+
+from layer4 import config, status, system
+
+
+def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
+    said = status.status()
+    # What HAProxy has itself names the VIP where a forwarded one names its node.
+    assert said["flows"] == {"dicom": {"pacs1": 1, "pacs22": 2}}
+    assert said["mirror"] == {
+        "wanted": True,
+        "running": True,
+        "ours": 3,
+        "taken": 18,
+        "waiting": 3,
+        "sent": 324,
+        "received": 140,
+    }
+    assert list(said["units"]) == ["layer4.service", "conntrackd.service", "layer4-flows@198.51.100.10.service"]
+    assert said["running"] is False and said["current"] is False
+
+
+def test_the_status_is_current_only_with_the_files_that_the_service_has_read(told):
+    fingerprint = hashlib.sha256((config.RULES.read_text() + config.CONFIGURATION.read_text()).encode()).hexdigest()[
+        :16
+    ]
+    config.STATE.write_text(
+        json.dumps({"refreshed": time.time(), "fingerprint": fingerprint, "fault": "", "services": {}})
+    )
+    assert status.status()["current"] and status.status()["running"]
+    config.RULES.write_text("# other rules\n")
+    assert not status.status()["current"]
+
+
+def test_units_as_systemd_describes_them(monkeypatch):
+    # The last one was never started.
+    described = """\
+Id=layer4.service
+ActiveState=active
+UnitFileState=enabled
+ExecMainStartTimestamp=@1000
+
+Id=conntrackd.service
+ActiveState=reloading
+UnitFileState=disabled
+ExecMainStartTimestamp=@3000
+
+Id=layer4-flows@198.51.100.10.service
+ActiveState=inactive
+UnitFileState=
+ExecMainStartTimestamp=
+
+"""
+    files = types.SimpleNamespace(
+        path=types.SimpleNamespace(exists=lambda path: "gone" not in path),
+        stat=lambda path: types.SimpleNamespace(st_mtime=2000.9),
+    )
+    monkeypatch.setattr(status, "os", files)
+    monkeypatch.setattr(system, "run", lambda *command: (0, described))
+    assert status.units([]) == {
+        "layer4.service": {"active": True, "enabled": True, "outdated": True},
+        "conntrackd.service": {"active": True, "enabled": False, "outdated": False},
+        "layer4-flows@198.51.100.10.service": {"active": False, "enabled": False, "outdated": False},
+    }
+
+
+def test_a_daemon_of_another_version_is_outdated(told, monkeypatch):
+    monkeypatch.setattr(status, "units", lambda asked: {name: {"active": True, "outdated": False} for name in asked})
+    for version, outdated in ((config.VERSION, False), ("0123456789abcdef", True)):
+        config.STATE.write_text(json.dumps({"refreshed": time.time(), "fingerprint": "", "version": version}))
+        said = status.status()["units"]
+        assert said["layer4.service"]["outdated"] is outdated
+        assert not any(unit["outdated"] for name, unit in said.items() if name != "layer4.service")

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""conntrackd's reports, and test entries."""
+
+from __future__ import annotations
+
+import json
+
+from forwarded import REPORT
+from layer4 import config, sync, system
+
+
+def test_the_numbers_in_conntrackds_report():
+    inject = REPORT.partition("external inject")[2]
+    assert sync.number("current active connections", REPORT) == 3
+    assert (sync.number("connections created", inject), sync.number("connections updated", inject)) == (11, 7)
+    assert (sync.number("Bytes sent", REPORT), sync.number("Bytes recv", REPORT)) == (324, 140)
+    assert sync.number("Lost msgs", REPORT) == 0 and sync.number("Bytes recv", "") == 0
+
+
+def test_a_beacon_is_heard_whatever_the_nodes_port_is(told, monkeypatch, capsys):
+    # conntrack keeps the service's port where only an address is translated; the nodes of this service listen on another one.
+    told["services"][0]["nodes"] = [{**node, "port": 11112} for node in told["services"][0]["nodes"]]
+    config.CONFIGURATION.write_text(json.dumps(told))
+    entry = (
+        "tcp      6 19 ESTABLISHED src=192.0.2.1 dst=198.51.100.10 sport=4711 dport=104 packets=0 bytes=0"
+        " src=198.51.100.25 dst=192.0.2.1 sport=104 dport=4711 packets=0 bytes=0 [ASSURED] mark=0 use=1\n"
+    )
+    monkeypatch.setattr(system, "run", lambda *command: (0, entry))
+    sync.heard("4711")
+    assert json.loads(capsys.readouterr().out) == ["4711"]
