@@ -24,7 +24,7 @@ LEFT_OUT = (
     "requirements/dev.txt",
     "Makefile",
     "ansible.cfg",
-    "pytest.ini",
+    "pyproject.toml",
     ".",
 )
 COLLECTION = "pacs.loadbalancer"
