@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test lint unit scenario bench build docs down setup sanity artefact tower
+.PHONY: help demo test lint format unit scenario bench build docs down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, say what it took; the lab stays up"
@@ -39,16 +39,16 @@ demo: setup
 test: setup
 	@python tools/test.py
 
-# A playbook that asks its inventory who the load balancers are passes the syntax check only with one. ansible-lint puts the
-# collections of Ansible's home first: not those of the user's, where an old copy of this one may be.
-lint: export ANSIBLE_INVENTORY := inventory/example
-lint: export ANSIBLE_HOME := $(CURDIR)/.build/ansible
+# The list of linters is .pre-commit-config.yaml.
+lint: export PRE_COMMIT_HOME := $(CURDIR)/.build/pre-commit
 lint:
 	@tools/setup.sh venv
-	@ruff format --check --quiet . && ruff check --quiet . && echo "ruff: passed"
-	@yamllint --strict . && echo "yamllint: passed"
-	@ansible-lint
-	@python tools/role_docs.py --check && echo "roles/*/README.md: up to date"
+	@pre-commit run --all-files
+
+format:
+	@tools/setup.sh venv
+	@ruff format --quiet .
+	@ruff check --quiet --fix .
 
 unit:
 	@tools/setup.sh unit
@@ -91,7 +91,7 @@ tower: setup
 
 docs:
 	@tools/setup.sh venv
-	@python tools/role_docs.py
+	@for role in roles/*; do aar-doc --output-template tools/role_table.md.j2 $$role markdown; done
 
 down:
 	@tools/down.sh --all
