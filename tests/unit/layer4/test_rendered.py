@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -15,9 +16,11 @@ import subprocess
 
 import pytest
 import rendering
+from factories import NODES, build, facts, hosts
 from layer4 import config, hashing, nft, system, trial
-from test_model import NODES, build, facts, hosts
 from test_render import INTERFACE, V6, haproxy_says, keepalived_says, lines, on_this_machine, section
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
 BRIDGE = {"device": "br-ab1", "type": "bridge", "ipv4": {"address": "172.18.0.1", "prefix": "16"}}
 V6_NODES = [{"name": "pacs1", "address": "2001:db8::21"}, {"name": "pacs2", "address": "2001:db8::22"}]
@@ -67,15 +70,15 @@ SITES = {
 }
 BUILT = {name: build(on_this_machine(load_balancers), **written) for name, (load_balancers, written) in SITES.items()}
 MIRRORED = [name for name in SITES if name != "single"]
-FORWARDED = {name: site.as_dict()["layer4_services"] for name, site in BUILT.items()}
+FORWARDED = {name: as_dict(site)["layer4_services"] for name, site in BUILT.items()}
 
 
 @pytest.fixture(scope="module")
 def rendered():
     assert {name: site.problems for name, site in BUILT.items()} == {name: [] for name in BUILT}
     for name in ("one service", "ipv6", "unequal nodes, high ports"):  # rendering takes its time
-        BUILT[name].hosts = {"lb1": BUILT[name].hosts["lb1"]}
-    return rendering.render({name: (SITES[name][1], site.as_dict()) for name, site in BUILT.items()})
+        BUILT[name] = dataclasses.replace(BUILT[name], hosts={"lb1": BUILT[name].hosts["lb1"]})
+    return rendering.render({name: (SITES[name][1], as_dict(site)) for name, site in BUILT.items()})
 
 
 # --- the real programs -------------------------------------------------------------------------------------------------

@@ -2,61 +2,18 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the user writes, and what the model makes of it."""
+"""What the user writes, and the site that is built from it."""
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
-
 import pytest
-import yaml
+from factories import DEFAULTS, NODES, build, facts, hosts, service
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import model
-
-ROLE = Path(__file__).parents[2] / "roles/infinitt"
-ROLE_VARS = yaml.safe_load((ROLE / "vars/main/product.yml").read_text())
-DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-NODES = [{"name": "pacs1", "address": "198.51.100.21"}, {"name": "pacs2", "address": "198.51.100.22"}]
-
-
-def facts(address, prefix="24", gateway="198.51.100.1", secondaries=(), **more):
-    return {
-        "interfaces": ["lo", "eth0", *more],
-        "lo": {"device": "lo", "ipv4": {"address": "127.0.0.1", "prefix": "8"}},
-        "eth0": {
-            "device": "eth0",
-            "ipv4": {"address": address, "prefix": prefix},
-            "ipv4_secondaries": [{"address": ip, "prefix": length} for ip, length in secondaries],
-            "ipv6": [{"address": "fe80::1", "prefix": "64", "scope": "link"}],
-        },
-        "default_ipv4": {"gateway": gateway},
-        **more,
-    }
-
-
-def hosts(**changes):
-    pair = {
-        "lb1": {"variables": {}, "ansible_host": "198.51.100.11", "facts": facts("198.51.100.11")},
-        "lb2": {"variables": {}, "ansible_host": "198.51.100.12", "facts": facts("198.51.100.12")},
-    }
-    for name, change in changes.items():
-        pair.setdefault(name, {"variables": {}, "ansible_host": None, "facts": None}).update(change)
-    return pair
-
-
-def build(site_hosts=None, lost=(), **written):
-    variables = {**DEFAULTS, "infinitt_vip": "198.51.100.10/24", "infinitt_nodes": copy.deepcopy(NODES), **written}
-    return model.build(
-        variables, site_hosts or hosts(), ROLE_VARS["__infinitt_services"], ROLE_VARS["__infinitt_defaults"], 1024, lost
-    )
-
-
-def service(site, name):
-    return next(service for service in site.services if service.name == name)
-
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Vip
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import NODE_KEYS, SERVICE_KEYS
 
 # --- what is right -----------------------------------------------------------------------------------------------------
 
@@ -131,7 +88,7 @@ def test_strings_of_a_survey_are_as_good_as_numbers_and_empty_is_unset():
 def test_a_vip_without_prefix_takes_that_of_the_interface():
     site = build(infinitt_vip="198.51.100.10")
     assert site.problems == []
-    assert site.hosts["lb1"].vips == [model.Vip("198.51.100.10", 24, "eth0")]
+    assert site.hosts["lb1"].vips == [Vip("198.51.100.10", 24, "eth0")]
 
 
 def test_one_port_may_stand_on_several_vips():
@@ -160,7 +117,7 @@ def test_the_gateway_is_found_where_it_is_a_neighbour():
 
 def test_a_vip_that_is_held_does_not_hide_its_network():
     holder = hosts(lb1={"facts": facts("198.51.100.11", secondaries=[("198.51.100.10", "32")])})
-    assert build(holder, infinitt_vip="198.51.100.10/32").hosts["lb1"].vips == [model.Vip("198.51.100.10", 32, "eth0")]
+    assert build(holder, infinitt_vip="198.51.100.10/32").hosts["lb1"].vips == [Vip("198.51.100.10", 32, "eth0")]
 
 
 def test_ipv6():
@@ -188,7 +145,7 @@ def test_ids_and_cookies_stay_with_the_name():
 
 
 def test_questions_for_the_nodes_and_for_the_vip():
-    site = build(infinitt_services={"dicom": {"check": "echo", "node_port": 11112}}).as_dict()
+    site = as_dict(build(infinitt_services={"dicom": {"check": "echo", "node_port": 11112}}))
     asked = {check["name"]: check for check in site["node_checks"]}
     assert asked["dicom"] == {
         "name": "dicom",
@@ -240,11 +197,13 @@ def test_a_services_own_layer_is_stronger_than_the_sites():
 
 def test_haproxy_has_every_service_and_the_kernel_those_that_are_forwarded():
     nodes = [{**NODES[0], "weight": "3"}, {**NODES[1], "backup": "yes"}]
-    plain = build(
-        infinitt_nodes=nodes,
-        infinitt_layer=4,
-        infinitt_services={"dicom": {"node_port": 11112}, "mwl": {"enabled": False}},
-    ).as_dict()
+    plain = as_dict(
+        build(
+            infinitt_nodes=nodes,
+            infinitt_layer=4,
+            infinitt_services={"dicom": {"node_port": 11112}, "mwl": {"enabled": False}},
+        )
+    )
     assert [service["name"] for service in plain["services"]] == ["web", "dicom", "query"]
     assert all("layer" not in service for service in plain["services"])
     assert [(service["name"], service["address"], service["port"]) for service in plain["layer4_services"]] == [
@@ -255,7 +214,7 @@ def test_haproxy_has_every_service_and_the_kernel_those_that_are_forwarded():
         {"name": "pacs1", "address": "198.51.100.21", "port": 11112, "weight": 3, "backup": False},
         {"name": "pacs2", "address": "198.51.100.22", "port": 11112, "weight": None, "backup": True},
     ]
-    assert build().as_dict()["layer4_services"] == []
+    assert as_dict(build())["layer4_services"] == []
 
 
 @pytest.mark.parametrize(
@@ -270,8 +229,8 @@ def test_haproxy_has_every_service_and_the_kernel_those_that_are_forwarded():
 )
 def test_the_nodes_are_asked_from_ports_that_no_forwarded_service_has(ports, expected):
     services = {name: {"port": port} for name, port in ports.items()}
-    assert build(infinitt_layer=4, infinitt_services=services).as_dict()["source_ports"] == expected
-    assert build(infinitt_services=services).as_dict()["source_ports"] == "1024-65535"
+    assert as_dict(build(infinitt_layer=4, infinitt_services=services))["source_ports"] == expected
+    assert as_dict(build(infinitt_services=services))["source_ports"] == "1024-65535"
 
 
 def link(address, device="link0"):
@@ -721,7 +680,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-keys = st.sampled_from([*model.SERVICE_KEYS, *model.NODE_KEYS, "web", "dicom", "x"])
+keys = st.sampled_from([*SERVICE_KEYS, *NODE_KEYS, "web", "dicom", "x"])
 
 
 @settings(deadline=None, max_examples=100)

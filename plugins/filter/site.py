@@ -1,0 +1,51 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
+
+
+def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peers_port):
+    """Return the typed site, or all problems at once: see infinitt_site.yml."""
+    inventory = {}
+    for name in names:
+        host = hosts[name]
+        # What a host was given is read in its own play: a value that refers to another host can be resolved only there.
+        written = (
+            host["__infinitt_written"] if name in asked else {key: host[key] for key in HOST_VARIABLES if key in host}
+        )
+        inventory[name] = {
+            "variables": written,
+            "names": [key for key in host if key.startswith("infinitt_")],
+            "ansible_host": host.get("ansible_host"),
+            "facts": host.get("ansible_facts", {}) if name in asked and name not in lost else None,
+        }
+    return as_dict(build(variables, inventory, services, defaults, int(peers_port), lost))
+
+
+def infinitt_hosts(groups):
+    """Return the load balancers, or raise AnsibleFilterError where there are none: see infinitt_hosts.yml."""
+    hosts = groups.get(GROUP, [])
+    if hosts:
+        return list(hosts)
+    if GROUP in groups:
+        raise AnsibleFilterError(
+            f"The group {GROUP} of the inventory is empty; put the hosts into it that are to run HAProxy and Keepalived."
+        )
+    others = [name for name in groups if name not in ("all", "ungrouped")]
+    hint = f" ({nearest(GROUP, others)})" if others else ""
+    raise AnsibleFilterError(
+        f"The inventory has no group {GROUP}{hint}; put the hosts into it that are to run HAProxy and Keepalived."
+    )
+
+
+class FilterModule:
+    def filters(self):
+        return {"infinitt_site": infinitt_site, "infinitt_hosts": infinitt_hosts}

@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the user wrote in, a typed site or all problems at once out: the order of the steps.
+
+Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes what
+is wrong and goes on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import check_names, read_site
+
+
+def build(
+    variables: Mapping[str, Any],
+    hosts: Mapping[str, Mapping[str, Any]],
+    services: Mapping[str, Mapping[str, Any]],
+    defaults: Mapping[str, Mapping[str, Any]],
+    peers_port: int,
+    lost: Sequence[str] = (),
+) -> Site:
+    """Return the site that the user's variables describe.
+
+    ``variables``: the site's variables by name (``infinitt_vip``, ...), as they hold on every host.
+    ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
+    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``), ``ansible_host``,
+    and ``facts`` (Ansible's network facts without the prefix), None where the host was not asked or did not answer.
+    ``services``, ``defaults``: the known services, and what holds for each mode where a service says nothing.
+    ``peers_port``: where HAProxy listens on each host's own address.
+    ``lost``: the load balancers that were asked and did not answer.
+    Never raises for what a user wrote: ``problems`` of the result has it, all at once.
+    """
+    problems = Problems()
+    _note_lost(problems, hosts, lost)
+    check_names(problems, variables, hosts)
+    given = read_site(problems, variables)
+    if "infinitt_stats_port" in given and not is_set(variables.get("infinitt_stats_password")):
+        problems.note(
+            "infinitt_stats_password",
+            "is not set although infinitt_stats_port is",
+            "give the stats page a password, best from a vault",
+        )
+    if not is_set(variables.get("infinitt_vip")):
+        problems.note(
+            "infinitt_vip", "is not set", "give the virtual IP and the prefix of its network, such as 198.51.100.10/24"
+        )
+    vip = given.get("infinitt_vip")
+    if given.get("infinitt_nodes"):
+        site_nodes = nodes_.read(problems, "infinitt_nodes", given["infinitt_nodes"])
+    else:
+        problems.note(
+            "infinitt_nodes", "is empty", "give the PACS nodes, such as [{name: pacs1, address: 198.51.100.21}]"
+        )
+        site_nodes = []
+    its_services, service_vips = services_.read(
+        problems, given.get("infinitt_services"), site_nodes, vip, services, defaults, given.get("infinitt_layer", 7)
+    )
+    if site_nodes and vip and not its_services and not problems:
+        problems.note("infinitt_services", "switches every service off", "leave one enabled")
+    vips = _vips(vip, service_vips)
+    its_hosts, peers = hosts_.read(problems, hosts, vips, its_services, peers_port, given.get("infinitt_stats_port"))
+    hosts_.check_addresses(problems, vips, its_hosts, site_nodes, its_services)
+    return Site(
+        problems=problems.sentences,
+        services=its_services,
+        hosts=its_hosts,
+        peers=peers,
+        # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
+        router_id=given.get("infinitt_router_id") or (int(ipaddress.ip_address(vip[0])) & 0xFF or 1 if vip else 0),
+    )
+
+
+def _note_lost(problems: Problems, hosts: Mapping[str, Mapping[str, Any]], lost: Sequence[str]) -> None:
+    others = [name for name, host in hosts.items() if host.get("facts") is not None]
+    hint = f"bring it back, or deploy the others with --limit {','.join(others)}" if others else "see whether SSH works"
+    for name in lost:
+        problems.note(name, "cannot be reached, so nothing was changed on any host", hint)
+
+
+def _vips(
+    site_vip: tuple[str, int | None] | None, by_service: Mapping[str, tuple[str, int | None]]
+) -> dict[str, tuple[str, int | None]]:
+    """Return by address where each VIP was written, and its prefix: infinitt_vip stands first, for VRRP announces the
+    first one, unless every service has a VIP of its own."""
+    vips: dict[str, tuple[str, int | None]] = {}
+    used = {ip for ip, _prefix in by_service.values()}
+    if site_vip and (site_vip[0] in used or not used):
+        vips[site_vip[0]] = ("infinitt_vip", site_vip[1])
+    for name, (ip, prefix) in by_service.items():
+        vips.setdefault(ip, (f"infinitt_services.{name}.vip", prefix))
+    return vips

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The site as plain data, for the roles' variables and the modules' arguments."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.layer4 import source_ports
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service, Site
+
+# What the backend check is given of a service, by its check.
+CHECK_KEYS = {
+    "tcp": (),
+    "http": ("check_path", "check_host", "check_status"),
+    "associate": ("called_ae", "calling_ae"),
+    "echo": ("called_ae", "calling_ae"),
+}
+
+
+def as_dict(site: Site) -> dict[str, Any]:
+    """Return what the filter ``infinitt_site`` documents."""
+    plain = asdict(site)
+    for service in plain["services"]:
+        del service["layer"]  # HAProxy has a service either way
+    return {
+        **plain,
+        "layer4_services": [_forwarded(service) for service in site.services if service.layer == 4],
+        "source_ports": source_ports(site.services),
+        "node_checks": [
+            {
+                **_check(service),
+                "port": service.nodes[0].port,
+                "nodes": [{"name": node.name, "address": node.address} for node in service.nodes],
+            }
+            for service in site.services
+            if service.nodes
+        ],
+        "vip_checks": [
+            {**_check(service), "port": service.port, "nodes": [{"name": "VIP", "address": service.address}]}
+            for service in site.services
+        ],
+    }
+
+
+def _forwarded(service: Service) -> dict[str, Any]:
+    return {
+        **{key: getattr(service, key) for key in ("name", "address", "port")},
+        "nodes": [
+            {key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup")}
+            for node in service.nodes
+        ],
+    }
+
+
+def _check(service: Service) -> dict[str, str]:
+    return {key: getattr(service, key) for key in ("name", "check", *CHECK_KEYS[service.check])}

@@ -1,0 +1,163 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The services: what the user wrote, merged over the defaults.
+
+The services and their defaults do not stand here: the caller passes them (``roles/infinitt/vars/main/product.yml``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import layer4, nodes
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest, show
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import NAME, duration, is_set
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import SERVICE_KEYS, read_keys
+
+Vip = tuple[str, "int | None"]
+
+
+def read(
+    problems: Problems,
+    written: Any,
+    site_nodes: list[dict[str, Any]],
+    site_vip: Vip | None,
+    known: Mapping[str, Mapping[str, Any]],
+    defaults: Mapping[str, Mapping[str, Any]],
+    site_layer: int,
+) -> tuple[list[Service], dict[str, Vip]]:
+    """Return the enabled services, and by service the VIP that it stands on (address and, if one was given, prefix).
+
+    ``known``: the services that need not be written; ``defaults``: what holds for each mode where a service says nothing.
+    """
+    services: list[Service] = []
+    vips: dict[str, Vip] = {}
+    for name, keys in _written(problems, written, known).items():
+        subject = f"infinitt_services.{name}"
+        merged = _merge({**known.get(name, {}), **keys}, defaults)
+        if not merged.get("enabled", True):
+            continue
+        _check_persistence(problems, subject, keys, merged)
+        vip = merged.get("vip", site_vip)
+        its_nodes = nodes.of_service(problems, f"{subject}.nodes", keys.get("nodes"), site_nodes)
+        if vip is None or not its_nodes:
+            continue
+        layer = keys.get("layer", site_layer if merged["mode"] == "tcp" else 7)
+        if layer == 4:
+            layer4.check(problems, subject, keys, merged, vip[0], its_nodes)
+        vips[name] = vip
+        services.append(
+            Service(
+                name=name,
+                mode=merged["mode"],
+                address=vip[0],
+                port=merged["port"],
+                check=merged["check"],
+                check_path=merged["check_path"],
+                check_host=merged.get("check_host") or _url_host(vip[0]),
+                check_status=str(merged["check_status"]),
+                called_ae=merged.get("called_ae", CALLED_AE),
+                calling_ae=merged.get("calling_ae", CALLING_AE),
+                persistence=merged["persistence"],
+                persist_for=merged.get("persist_for"),
+                timeout=merged["timeout"],
+                nodes=nodes.typed(its_nodes, merged.get("node_port", merged["port"])),
+                layer=layer,
+            )
+        )
+    _check_ports(problems, services)
+    services = _with_affinity(services)
+    layer4.check_together(problems, services)
+    return services, vips
+
+
+def _written(problems: Problems, written: Any, known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return by name the keys that the user wrote of each service, known ones first; a service without a name or a port
+    is left out."""
+    if not is_set(written):
+        written = {}
+    if not isinstance(written, Mapping):
+        problems.note(
+            "infinitt_services",
+            f"is {show(written)}, which is not a mapping",
+            "give services such as {web: {check_path: /health}}",
+        )
+        written = {}
+    found = {}
+    for name in [*known, *(name for name in written if name not in known)]:
+        subject = f"infinitt_services.{name}"
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            problems.note(
+                subject, "has a name that a configuration cannot carry", "give letters, digits, dashes and underscores"
+            )
+            continue
+        keys = read_keys(problems, subject, written[name], SERVICE_KEYS) if is_set(written.get(name)) else {}
+        if name in known or "port" in keys:
+            found[name] = keys
+        elif not (isinstance(written[name], Mapping) and is_set(written[name].get("port"))):
+            problems.note(
+                subject,
+                "is not a known service and has no port",
+                f"{nearest(name, list(known))}? A new service must give its port",
+            )
+    return found
+
+
+def _merge(base: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return all keys of a service: its own, and the defaults of its mode."""
+    mode = base.get("mode", "tcp")
+    merged = {**defaults[mode], "mode": mode, **base}
+    if merged["persistence"] == "source":
+        merged = {"persist_for": defaults["tcp"]["persist_for"], **merged}
+    # The tables of known services and defaults are ours and right; only their durations are written as the user's.
+    for key in ("persist_for", "timeout"):
+        if key in merged:
+            merged[key] = duration(merged[key])
+    return merged
+
+
+def _check_persistence(problems: Problems, subject: str, keys: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
+    if merged["mode"] == "tcp" and merged["persistence"] == "cookie":
+        problems.note(
+            f"{subject}.persistence", "is cookie on a tcp service", "a cookie needs mode http; give source or none"
+        )
+    if keys.get("persist_for") and merged["persistence"] == "none":
+        problems.note(f"{subject}.persist_for", "is given although persistence is none", "leave it out, or give source")
+
+
+def _check_ports(problems: Problems, services: list[Service]) -> None:
+    bound: dict[tuple[str, int], str] = {}
+    for service in services:
+        other = bound.setdefault((service.address, service.port), service.name)
+        if other != service.name:
+            problems.note(
+                f"infinitt_services.{service.name}.port",
+                f"is {service.port}, which {other} has on {service.address} already",
+                "give it another port or a vip of its own",
+            )
+
+
+def _with_affinity(services: list[Service]) -> list[Service]:
+    """Let services with source persistence, the same nodes and the same length share a client's node.
+
+    A table shared by services with different nodes would name a node that one of them does not have: each of the two
+    would then overwrite the other's entry at every connection.
+    """
+    groups: dict[tuple[Any, ...], str] = {}
+    result = []
+    for service in services:
+        if service.persistence == "source":
+            key = (frozenset((node.name, node.address) for node in service.nodes), service.persist_for)
+            service = replace(service, affinity=groups.setdefault(key, service.name))
+        result.append(service)
+    return result
+
+
+def _url_host(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The typed site: what the roles deploy, with nothing left to decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """A PACS server as one service sees it; ``id`` and ``cookie`` follow from its name, wherever it stands in a list."""
+
+    name: str
+    address: str
+    port: int
+    id: int
+    cookie: str
+    weight: int | None = None
+    backup: bool = False
+    max_connections: int | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A virtual service. ``persist_for`` and ``timeout`` are seconds."""
+
+    name: str
+    mode: str
+    address: str
+    port: int
+    check: str
+    check_path: str
+    check_host: str
+    check_status: str
+    called_ae: str
+    calling_ae: str
+    persistence: str
+    persist_for: int | None
+    timeout: int
+    nodes: list[Node]
+    affinity: str | None = None
+    layer: int = 7
+
+
+@dataclass(frozen=True)
+class Vip:
+    """A virtual IP on the interface of one host."""
+
+    address: str
+    prefix: int
+    interface: str
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One end of the mirror of forwarded connections, and the other's address. Empty where there is none."""
+
+    address: str = ""
+    interface: str = ""
+    peer: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One load balancer.
+
+    ``peers``: the other load balancers (name and address), reached or not.
+    ``gateway``: the address whose answer shows that the host is not cut off; None where nothing is asked.
+    ``ports``: what HAProxy listens on there (address, port and for what).
+    ``unmirrored``: addresses and networks whose connections are the hosts' own.
+    """
+
+    name: str
+    address: str
+    interface: str
+    priority: int
+    vips: list[Vip]
+    peers: list[dict[str, str]]
+    gateway: str | None
+    ports: list[dict[str, Any]]
+    mirror: Mirror
+    unmirrored: list[str]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The whole site, or the reasons why there is none (``problems``, one sentence each)."""
+
+    problems: list[str] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    hosts: dict[str, Host] = field(default_factory=dict)
+    peers: list[dict[str, str]] = field(default_factory=list)
+    router_id: int = 0
