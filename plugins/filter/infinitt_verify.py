@@ -20,7 +20,7 @@ options:
     description:
       - For each load balancer of this run, C(haproxy) and C(keepalived) (of M(pacs.loadbalancer.haproxy_info) and
         M(pacs.loadbalancer.keepalived_info)) and C(endpoints) of M(pacs.loadbalancer.infinitt_backend_check).
-      - Where the kernel forwards, C(layer4) too, what C(layer4 status), C(layer4 beacon) and C(layer4 heard) print there.
+      - Where the kernel forwards, C(layer4) too, what M(pacs.loadbalancer.layer4_info) and M(pacs.loadbalancer.layer4_test_entry) return there.
     type: dict
     required: true
   asked_from:
@@ -33,7 +33,7 @@ options:
     elements: dict
     required: true
   ways:
-    description: Of each load balancer, which of those connections its kernel forwarded, as C(layer4 flows) prints them.
+    description: Of each load balancer, which of those connections its kernel forwarded, as the C(paths) of M(pacs.loadbalancer.layer4_info).
     type: dict
 """
 

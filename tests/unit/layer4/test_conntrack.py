@@ -23,6 +23,13 @@ tcp      6 59 CLOSE_WAIT src=2001:db8:1::7 dst=2001:db8::10 sport=54070 dport=10
 sport=104 dport=54070 packets=3 bytes=234 [ASSURED] mark=0 delta-time=1 use=1
 """
     keys = ("client", "client_port", "address", "port", "node", "node_port", "ended")
+    assert [(flow["established"], flow["age"]) for flow in conntrack.parse_flows(text)] == [
+        (True, None),
+        (False, 1),
+        (False, None),
+        (False, None),
+        (False, 1),
+    ]
     assert [tuple(flow[key] for key in keys) for flow in conntrack.parse_flows(text)] == [
         ("203.0.113.7", 44320, "198.51.100.10", 104, "198.51.100.21", 11112, False),
         ("203.0.113.7", 44330, "198.51.100.10", 104, "198.51.100.22", 11112, True),
@@ -58,3 +65,33 @@ ESTAB     0      0               127.0.0.1:104                  127.0.0.1:58664
         ("2001:db8:1::7", 40202, "2001:db8::10", 104),
     ]
     assert conntrack.parse_sockets("\n", services) == []
+
+
+def flow(port, established=True, age=60):
+    keys = {"client": "203.0.113.7", "address": "198.51.100.10", "port": 104, "node": "198.51.100.21", "node_port": 104}
+    return {**keys, "client_port": port, "established": established, "age": age}
+
+
+def test_a_digest_is_the_same_on_both_hosts_whatever_the_order_and_the_age():
+    flows = [flow(1), flow(2), flow(3, established=False), flow(4, age=9), flow(5, age=None)]
+    here = conntrack.digest(flows)
+    assert here["established"] == sorted(map(conntrack.name, (flow(1), flow(2), flow(5))))
+    assert here["others"] == sorted(map(conntrack.name, (flow(3), flow(4))))
+    assert here["until"] == conntrack.LAST
+    # A mirrored entry has the age of its copy.
+    assert conntrack.digest([flow(2, age=1), flow(1)])["others"] == [conntrack.name(flow(2))]
+    assert conntrack.digest([]) == {"established": [], "others": [], "until": conntrack.LAST}
+
+
+def test_of_many_flows_both_hosts_tell_the_same():
+    every = [flow(port) for port in range(1024, 1024 + 3 * conntrack.SAMPLE)]
+    missing = {conntrack.name(one) for one in every[::100]}
+    here, there = (
+        conntrack.digest(every),
+        conntrack.digest([one for one in every if conntrack.name(one) not in missing]),
+    )
+    assert len(here["established"]) == len(there["established"]) == conntrack.SAMPLE
+    until = min(here["until"], there["until"])
+    assert until == here["until"] < conntrack.LAST, "with fewer flows the same number reaches further"
+    both = {name for name in here["established"] if name <= until}
+    assert both - set(there["established"]) == both & missing and both & missing

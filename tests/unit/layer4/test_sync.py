@@ -20,7 +20,7 @@ def test_the_numbers_in_conntrackds_report():
     assert sync.number("Lost msgs", REPORT) == 0 and sync.number("Bytes recv", "") == 0
 
 
-def test_a_beacon_is_heard_whatever_the_nodes_port_is(told, monkeypatch, capsys):
+def test_a_test_entry_is_received_whatever_the_nodes_port_is(told, monkeypatch):
     # conntrack keeps the service's port where only an address is translated; the nodes of this service listen on another one.
     told["services"][0]["nodes"] = [{**node, "port": 11112} for node in told["services"][0]["nodes"]]
     config.CONFIGURATION.write_text(json.dumps(told))
@@ -29,5 +29,4 @@ def test_a_beacon_is_heard_whatever_the_nodes_port_is(told, monkeypatch, capsys)
         " src=198.51.100.25 dst=192.0.2.1 sport=104 dport=4711 packets=0 bytes=0 [ASSURED] mark=0 use=1\n"
     )
     monkeypatch.setattr(system, "run", lambda *command: (0, entry))
-    sync.heard("4711")
-    assert json.loads(capsys.readouterr().out) == ["4711"]
+    assert sync.received("4711") == ["4711"]

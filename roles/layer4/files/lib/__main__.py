@@ -4,46 +4,56 @@
 
 """layer4: forward connections in the kernel to the nodes that HAProxy calls healthy.
 
-usage: layer4 run              the service itself; SIGHUP reads the configuration anew
-       layer4 check FILE       is this a configuration?
-       layer4 status           what runs, which flows there are, and how the mirror is (JSON)
-       layer4 flows CLIENT     the forwarded connections of a client (JSON)
-       layer4 joined           after conntrackd's start: let the peer's connections come, for 3 s at most
-       layer4 master           after this host has become master: send all connections to the other one
-       layer4 beacon           put an entry into the connection table that is no connection, and print its number
-       layer4 heard NUMBER...  wait for these entries, for 1 s at most, and print the numbers of those that are here
-       layer4 try-mirror FILE  does this conntrackd.conf mirror? Tried between two network namespaces of its own
-       layer4 undo             take back what was set in the kernel, and the table
+usage: layer4 run                 the service itself; SIGHUP reads the configuration anew
+       layer4 check FILE          is this a configuration?
+       layer4 status              what runs, how many flows there are, and how the mirror is (JSON)
+       layer4 flows CLIENT...     the forwarded connections of these clients (JSON)
+       layer4 connections         a digest of the forwarded connections, to be compared with that of another host (JSON)
+       layer4 resync              after conntrackd's start: let the peer's connections come, for 3 s at most
+       layer4 master              after this host has become master: send all connections to the other one
+       layer4 test-entry          put an entry into the connection table that is no connection, and print its number
+       layer4 received NUMBER...  wait for these entries, for 1 s at most, and print the numbers of those that are here
+       layer4 try-mirror FILE     does this conntrackd.conf mirror? Tried between two network namespaces of its own
+       layer4 undo                take back what was set in the kernel, and the table
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from typing import Callable
 
 # All of the package is imported here, before anything runs: nothing is read from the directory later.
 from layer4 import config, daemon, status, sync, trial
 
-COMMANDS = {
-    "run": daemon.serve,
-    "check": config.check,
-    "status": lambda: print(json.dumps(status.status())),
-    "flows": lambda client: print(json.dumps(status.flows_of(client))),
-    "joined": sync.joined,
-    "master": sync.master,
-    "beacon": sync.beacon,
-    "heard": sync.heard,
-    "try-mirror": trial.try_mirror,
-    "undo": daemon.undo,
+
+def show(function: Callable) -> Callable:
+    return lambda *words: print(json.dumps(function(*words)))
+
+
+ANY = -1
+# What a command calls, and how many arguments it takes.
+COMMANDS: dict[str, tuple[Callable, int]] = {
+    "run": (daemon.serve, 0),
+    "check": (config.check, 1),
+    "status": (show(status.status), 0),
+    "flows": (show(status.flows_of), ANY),
+    "connections": (show(status.connections), 0),
+    "resync": (sync.resync, 0),
+    "master": (sync.master, 0),
+    "test-entry": (show(sync.put_test_entry), 0),
+    "received": (show(sync.received), ANY),
+    "try-mirror": (trial.try_mirror, 1),
+    "undo": (daemon.undo, 0),
 }
-ARGUMENTS = {"check": 1, "flows": 1, "try-mirror": 1}
 
 
 def main() -> None:
     command, *words = sys.argv[1:] or [""]
-    if command not in COMMANDS or command != "heard" and len(words) != ARGUMENTS.get(command, 0):
+    function, arguments = COMMANDS.get(command, (None, 0))
+    if not function or arguments not in (ANY, len(words)):
         sys.exit(__doc__)
-    COMMANDS[command](*words)
+    function(*words)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from . import address, system
 
+SAMPLE = 2000  # flows in a digest
+OLD = 10  # seconds
+LAST = "ffffffffffff"  # no name of a flow is greater
+
 
 def parse_flows(text: str) -> list[dict]:
-    """Parse lines of `conntrack --dump`: client, client_port, address, port (of the VIP), node, node_port, and whether it has ended."""
+    """Parse lines of `conntrack --dump`: client, client_port, address, port (of the VIP), node, node_port, and its state.
+
+    `established`: both sides have said so. `ended`: it is closed. `age`: seconds, None where the kernel does not tell it.
+    """
     flows = []
     for line in text.splitlines():
         pairs = re.findall(r"(src|dst|sport|dport)=(\S+)", line)
         if len(pairs) == 8:
+            age = re.search(r"delta-time=(\d+)", line)
             there, back = dict(pairs[:4]), dict(pairs[4:])
             flows.append(
                 {
@@ -26,10 +35,34 @@ def parse_flows(text: str) -> list[dict]:
                     "port": int(there["dport"]),
                     "node": back["src"],
                     "node_port": int(back["sport"]),
+                    "established": "ESTABLISHED" in line and "[ASSURED]" in line,
+                    "age": int(age[1]) if age else None,
                     "ended": bool(re.search("TIME_WAIT|CLOSE ", line)),
                 }
             )
     return flows
+
+
+def name(flow: dict) -> str:
+    """Name a flow by a hash, the same on every host."""
+    keys = ("client", "client_port", "address", "port", "node", "node_port")
+    return hashlib.sha256(" ".join(str(flow[key]) for key in keys).encode()).hexdigest()[: len(LAST)]
+
+
+def digest(flows: list[dict]) -> dict:
+    """Sum flows up so that two hosts can be compared, whatever each of them has: the lowest names come first.
+
+    `established`: names of those that have been so for 10 s, which is longer than a mirror and two questions take. `others`: the
+    rest, those that begin or end among them. `until`: the last name that is told, or LAST where none is left out.
+    """
+    named = {name(flow): flow for flow in flows}
+    told = sorted(named)[:SAMPLE]
+    old = {key for key in told if named[key]["established"] and (named[key]["age"] is None or named[key]["age"] >= OLD)}
+    return {
+        "established": [key for key in told if key in old],
+        "others": [key for key in told if key not in old],
+        "until": LAST if len(told) == len(named) else told[-1],
+    }
 
 
 def parse_sockets(text: str, services: set[tuple[str, int]]) -> list[tuple[str, int, str, int]]:

@@ -20,11 +20,23 @@ FILES = {
 FLOWS_FILES = ("/etc/systemd/system/layer4-flows@.service",)
 
 
-def flows_of(client: str) -> list[dict]:
-    """Return a client's connections that go to a node."""
-    services = config.load().services
+def forwarded(flows: list[dict], services: list[dict]) -> list[dict]:
+    """Choose the flows that go to a node."""
     nodes = {(node["address"], node["port"]) for service in services for node in service["nodes"]}
-    return [flow for flow in conntrack.dump("--src", client) if (flow["node"], flow["node_port"]) in nodes]
+    return [flow for flow in flows if (flow["node"], flow["node_port"]) in nodes]
+
+
+def flows_of(*clients: str) -> list[dict]:
+    """Return the forwarded connections of these clients."""
+    services = config.load().services
+    return forwarded([flow for client in clients for flow in conntrack.dump("--src", client)], services)
+
+
+def connections() -> dict:
+    """Sum up what is forwarded (see `conntrack.digest`)."""
+    services = config.load().services
+    vips = dict.fromkeys(service["address"] for service in services)
+    return conntrack.digest(forwarded([flow for vip in vips for flow in conntrack.dump("--dst", vip)], services))
 
 
 def units(names: list[str]) -> dict[str, dict[str, bool]]:
@@ -48,7 +60,7 @@ def units(names: list[str]) -> dict[str, dict[str, bool]]:
 def status() -> dict:
     """Return all that is known, as `layer4 status` prints it."""
     wanted = config.load()
-    state = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
+    state: dict = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
     if config.STATE.exists():
         state.update(json.loads(config.STATE.read_text()))
     logs = [f"layer4-flows@{vip}.service" for vip in dict.fromkeys(service["address"] for service in wanted.services)]
@@ -60,9 +72,9 @@ def status() -> dict:
     kernel = sysctl.Sysctl()
     established = kernel.get("net/netfilter/nf_conntrack_tcp_timeout_established")
     return {
+        "current": state.pop("fingerprint") == config.fingerprint(),
+        "running": time.time() - state.pop("refreshed") < 3 * daemon.REFRESH,
         **state,
-        "current": state["fingerprint"] == config.fingerprint(),
-        "running": time.time() - state["refreshed"] < 3 * daemon.REFRESH,
         "units": found,
         "stale": config.stale_versions(),
         "obstacles": firewall.obstacles(json.loads(ruleset), wanted.versions) if ruleset_code == 0 else [],

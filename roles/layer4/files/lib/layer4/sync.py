@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import sys
@@ -15,7 +14,7 @@ import time
 from . import address, config, conntrack, system
 
 CONNTRACKD = ("conntrackd", "-C", str(config.CONNTRACKD))
-BEACON = {4: "192.0.2.1", 6: "100::1"}  # a client that cannot be: RFC 5737, RFC 6666
+TEST_CLIENT = {4: "192.0.2.1", 6: "100::1"}  # a client that cannot be: RFC 5737, RFC 6666
 
 
 def number(name: str, text: str) -> int:
@@ -33,7 +32,7 @@ def master() -> None:
             sys.exit(f"conntrackd {option}: {answer.strip()}")
 
 
-def joined() -> None:
+def resync() -> None:
     """After conntrackd's start: let the peer's connections come, for 3 s at most."""
     if any(system.is_here(service["address"]) for service in config.load().services):
         master()
@@ -53,24 +52,23 @@ def joined() -> None:
         system.log("The peer is silent: this host goes on without its connections.")
 
 
-def beacon() -> None:
-    """Put an entry into the connection table that is no connection, and print its number."""
+def put_test_entry() -> int:
+    """Put an entry into the connection table that is no connection; return its number."""
     service = config.load().services[0]
-    vip, client_port = service["address"], random.randint(1024, 65535)
+    vip, number = service["address"], random.randint(1024, 65535)
     target = ("--dst-nat", service["nodes"][0]["address"])
-    code, answer = conntrack.create(BEACON[address.version(vip)], client_port, vip, service["port"], 20, *target)
+    code, answer = conntrack.create(TEST_CLIENT[address.version(vip)], number, vip, service["port"], 20, *target)
     if code != 0:
         sys.exit(f"conntrack: {answer.strip()}")
-    print(client_port)
+    return number
 
 
-def heard(*wanted: str) -> None:
-    """Wait for these test entries, for 1 s at most, and print the numbers of those that are here (JSON)."""
-    client = BEACON[address.version(config.load().services[0]["address"])]
+def received(*wanted: str) -> list[str]:
+    """Wait for these test entries, for 1 s at most; return the numbers of those that are here."""
+    client = TEST_CLIENT[address.version(config.load().services[0]["address"])]
     deadline = time.monotonic() + 1
     while True:
         here = [str(flow["client_port"]) for flow in conntrack.dump("--src", client)]
         if set(wanted) <= set(here) or time.monotonic() > deadline:
-            break
+            return here
         system.wait(0.05)
-    print(json.dumps(here))
