@@ -3,16 +3,20 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test lint format unit scenario bench build docs down setup sanity artefact tower
+.PHONY: help demo test lint format unit scenario bench build docs golden render shell down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, say what it took; the lab stays up"
 	@echo "make test                  every test"
 	@echo "make lint | unit           the tests that need no lab and no root"
+	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make bench                 what both layers cost, measured in a lab: writes docs/benchmarks.md"
 	@echo "make build                 the collection's artefact, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
+	@echo "make golden                the configurations in tests/unit/golden"
+	@echo "make render INVENTORY=...  what would be deployed, without a host: in .build/render, or OUT=... [HOST=lb1]"
+	@echo "make shell HOST=lb1        log in to a host of the lab that PACS_LAB names, or of the demo's"
 	@echo "make down                  remove every lab"
 
 setup:
@@ -92,6 +96,19 @@ tower: setup
 docs:
 	@tools/setup.sh venv
 	@for role in roles/*; do aar-doc --output-template tools/role_table.md.j2 $$role markdown; done
+
+golden:
+	@tools/setup.sh venv
+	@for site in tests/unit/golden/*; do rm -rf $$site/lb1; python tools/render --inventory $$site/hosts.yml --limit lb1 $$site; done
+
+render:
+	@test -n "$(INVENTORY)" || { echo "say which: make render INVENTORY=inventory/example"; exit 1; }
+	@tools/setup.sh venv
+	@python tools/render --inventory $(INVENTORY) $(if $(HOST),--limit $(HOST)) $(or $(OUT),.build/render)
+
+shell:
+	@tools/setup.sh venv
+	@tools/shell.sh $(HOST)
 
 down:
 	@tools/down.sh --all

@@ -7,21 +7,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import pwd
 import re
 import shutil
-import subprocess
 
 import pytest
 import rendering
 from factories import NODES, build, facts, hosts
+from programs import INTERFACE, haproxy_says, keepalived_says, on_this_machine
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
-# Keepalived accepts no interface that the machine has not.
-INTERFACE = next((name for name in sorted(os.listdir("/sys/class/net")) if name != "lo"), "eth0")
 PAIR = hosts()
 V6 = {
     f"lb{n}": {
@@ -107,10 +102,6 @@ SITES = {
 }
 
 
-def on_this_machine(load_balancers):
-    return json.loads(json.dumps(load_balancers).replace("eth0", INTERFACE))
-
-
 @pytest.fixture(scope="module")
 def rendered():
     """By site and host, the two configurations. Most sites are looked at on their first load balancer alone: rendering takes its time."""
@@ -138,13 +129,6 @@ def section(text, head):
 # --- the real programs -------------------------------------------------------------------------------------------------
 
 
-def haproxy_says(path):
-    done = subprocess.run(
-        ["haproxy", "-c", "-f", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    return done.returncode, done.stdout
-
-
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
 @pytest.mark.parametrize("name", SITES)
 def test_haproxy_accepts_it(name, rendered, tmp_path):
@@ -153,18 +137,6 @@ def test_haproxy_accepts_it(name, rendered, tmp_path):
         path.write_text(text["haproxy"])
         code, said = haproxy_says(path)
         assert code == 0 and "WARNING" not in said and "ALERT" not in said, said
-
-
-def keepalived_says(text, path):
-    # The scripts stand on the load balancers alone, and run there as root.
-    here = re.sub(r'^(    (?:script|notify_master)) ".*"$', r'\1 "/bin/true"', text, flags=re.MULTILINE)
-    here = here.replace("script_user root", f"script_user {pwd.getpwuid(os.getuid()).pw_name}").replace(
-        'file "/run/', f'file "{path.parent}/'
-    )
-    path.write_text(here)
-    asked = ["keepalived", "--config-test", "--use-file", str(path)]
-    done = subprocess.run(asked, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return done.returncode, done.stdout
 
 
 @pytest.mark.skipif(not shutil.which("keepalived"), reason="keepalived is not installed")

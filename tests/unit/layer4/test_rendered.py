@@ -7,18 +7,16 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import os
 import re
 import shutil
-import subprocess
 
 import pytest
 import rendering
 from factories import NODES, build, facts, hosts
 from layer4 import config, hashing, nft, system, trial
-from test_render import INTERFACE, V6, haproxy_says, keepalived_says, lines, on_this_machine, section
+from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says, on_this_machine
+from test_render import V6, lines, section
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
@@ -82,27 +80,6 @@ def rendered():
 
 
 # --- the real programs -------------------------------------------------------------------------------------------------
-
-# nft asks the kernel: in a network namespace of its own, where nobody else's rules are.
-NAMESPACE = ["unshare", *([] if os.getuid() == 0 else ["--user", "--map-root-user"]), "--net"]
-
-
-@functools.cache
-def no_nft():
-    """Why nft cannot be asked here, in words; empty where it can."""
-    if not shutil.which("nft"):
-        return "nft is not installed"
-    done = subprocess.run([*NAMESPACE, "nft", "list", "ruleset"], stderr=subprocess.PIPE, text=True, check=False)
-    return f"there can be no network namespace with nft here: {done.stderr.strip()}" if done.returncode else ""
-
-
-def in_namespace(*command, given):
-    """What a program says in a network namespace of its own."""
-    if no_nft():
-        pytest.skip(no_nft())
-    done = subprocess.run([*NAMESPACE, *command], input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def in_kernel(*texts):

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The configurations in golden/ are what would be deployed, and the real programs accept them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says
+from rendering import REPOSITORY
+
+GOLDEN = {path.name: path for path in sorted((Path(__file__).parent / "golden").iterdir())}
+
+
+def render(inventory, directory, *options):
+    """Run what `make render` runs, and return its exit code and what it said."""
+    command = [
+        sys.executable,
+        str(REPOSITORY / "tools/render"),
+        "--inventory",
+        str(inventory),
+        *options,
+        str(directory),
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout
+
+
+def texts(directory):
+    return {path.name: path.read_text() for path in sorted(directory.iterdir())}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_files_are_what_is_rendered_now(name, tmp_path):
+    code, said = render(GOLDEN[name] / "hosts.yml", tmp_path)
+    assert code == 0, said
+    assert texts(GOLDEN[name] / "lb1") == texts(tmp_path / "lb1"), "look at what changed, then: make golden"
+
+
+def test_render_says_what_it_assumed_of_a_host(tmp_path):
+    code, said = render(GOLDEN["pair"] / "hosts.yml", tmp_path, "--limit", "lb2")
+    assert code == 0, said
+    assert "Assumed of lb2, since it was not asked: eth0 198.51.100.12/24, gateway 198.51.100.1." in said
+    assert "lb1" not in said and not (tmp_path / "lb1").exists()
+
+
+def test_render_says_what_is_wrong_with_the_variables_and_writes_nothing(tmp_path):
+    code, said = render(
+        GOLDEN["pair"] / "hosts.yml", tmp_path, "--extra-vars", '{"infinitt_vip": "", "infinitt_layer": 5}'
+    )
+    assert code != 0 and "infinitt_vip is not set" in said and "infinitt_layer is 5" in said
+    assert "Traceback" not in said and not list(tmp_path.iterdir())
+
+
+def test_render_refuses_an_inventory_without_load_balancers(tmp_path):
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {lb1: {}}}")
+    code, said = render(tmp_path / "hosts.yml", tmp_path / "out")
+    assert code != 0 and "The inventory has no group loadbalancers" in said and "Traceback" not in said
+
+
+# --- the real programs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+@pytest.mark.parametrize("name", GOLDEN)
+def test_haproxy_accepts_it(name):
+    code, said = haproxy_says(GOLDEN[name] / "lb1/haproxy.cfg")
+    assert code == 0 and "WARNING" not in said, said
+
+
+@pytest.mark.skipif(not shutil.which("keepalived"), reason="keepalived is not installed")
+@pytest.mark.parametrize("name", GOLDEN)
+def test_keepalived_accepts_it(name, tmp_path):
+    text = (GOLDEN[name] / "lb1/keepalived.conf").read_text().replace("eth0", INTERFACE)
+    assert keepalived_says(text, tmp_path / "keepalived.conf") == (0, "")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "golden").glob("*/lb1/layer4.nft")), ids=str)
+def test_nft_accepts_it(path):
+    in_namespace("nft", "--check", "--file", "-", given=path.read_text())
