@@ -21,7 +21,7 @@ KINDS = {
     "not_accepted": "association accepted, Verification not",
     "echo_status": "C-ECHO answered with a status other than success",
     "wrong_pdu": "DICOM, but not what was due",
-    "garbage": "an answer in another protocol, or a malformed one",
+    "malformed": "an answer in another protocol, or a malformed one",
     "local": "the asking host itself could not ask",
 }
 

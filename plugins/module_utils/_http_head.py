@@ -81,20 +81,20 @@ class HeadDecoder:
         return len(self._buffer)
 
     def receive(self, data: bytes) -> Head | None:
-        """The head once it is whole, None before; HttpError of kind garbage."""
+        """The head once it is whole, None before; HttpError of kind malformed."""
         self._buffer += data
         start = bytes(self._buffer[:5])
         if start != b"HTTP/"[: len(start)]:
-            raise HttpError("garbage", f"answered in another protocol than HTTP (it begins with {start.hex()})")
+            raise HttpError("malformed", f"answered in another protocol than HTTP (it begins with {start.hex()})")
         end = re.search(rb"\r?\n\r?\n", self._buffer[:MAX_HEAD])
         if end is None:
             if len(self._buffer) >= MAX_HEAD:
-                raise HttpError("garbage", f"answered with more than {MAX_HEAD} bytes of headers")
+                raise HttpError("malformed", f"answered with more than {MAX_HEAD} bytes of headers")
             return None
         first, *lines = re.split(rb"\r?\n", bytes(self._buffer[: end.start()]))
         match = _STATUS_LINE.match(first)
         if match is None:
-            raise HttpError("garbage", "answered with a malformed HTTP status line")
+            raise HttpError("malformed", "answered with a malformed HTTP status line")
         headers: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.decode("latin-1").partition(":")

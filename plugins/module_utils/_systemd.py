@@ -20,9 +20,9 @@ PROPERTIES = "MainPID,FragmentPath,DropInPaths,UnitFileState,LoadState,NeedDaemo
 def inspect(unit: str) -> dict:
     """Compare a unit with its files.
 
-    enabled: whether it starts at boot. outdated: paths of its files and its binary that are newer than its main process;
-    a reload of the daemon brings neither into it, a restart does. needs_daemon_reload: whether its files have changed
-    since systemd read them, so that a start or restart would not use them.
+    enabled: whether it starts at boot. outdated: paths of its files and its binary that are newer than its main process
+    and take effect only when it restarts. needs_daemon_reload: whether its files have changed since systemd read
+    them, so that a restart would not use them.
 
     Nothing is enabled, outdated or changed where systemd or the unit is missing.
     """
@@ -40,7 +40,7 @@ def inspect(unit: str) -> dict:
     return {
         "enabled": properties["UnitFileState"] == "enabled",
         "outdated": _newer(pid, sorted({properties["FragmentPath"], *loaded, *written} - {""})) if pid else [],
-        # systemd 252 overlooks a first drop-in beside a unit that it has loaded, and calls a masked unit changed for ever.
+        # systemd 252 overlooks a first drop-in beside a unit that it has loaded, and calls a masked unit always changed.
         "needs_daemon_reload": properties["LoadState"] == "loaded"
         and (properties["NeedDaemonReload"] == "yes" or not written <= loaded),
     }

@@ -211,7 +211,7 @@ endpoints:
           description:
             - One of V(refused), V(timeout), V(no_route), V(name_not_found), V(reset), V(closed), V(http_status),
               V(rejected), V(aborted), V(not_accepted) (the association but not Verification), V(echo_status), V(wrong_pdu),
-              V(garbage), V(local) (this host itself could not ask).
+              V(malformed), V(local) (this host itself could not ask).
           type: str
           sample: rejected
         text:

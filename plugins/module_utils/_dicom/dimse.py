@@ -13,35 +13,36 @@ from . import constants
 from .errors import DicomError
 
 
-def _command(elements: dict[int, bytes]) -> bytes:
-    """A command set, group 0000, implicit VR little endian (PS3.7 6.3.1).
+def encode_element(number: int, value: bytes) -> bytes:
+    """Encode an element of a command set, implicit VR little endian (PS3.7 6.3.1).
 
-    ====== =========================================
-    byte   field of each element
-    ====== =========================================
+    ====== ========================
+    byte   field
+    ====== ========================
     1-2    group, 0000H
     3-4    element
     5-8    length of the value
     9-     value
-    ====== =========================================
-
-    Element 0000H, the length of all that follows it, is put first.
+    ====== ========================
     """
+    return struct.pack("<HHI", 0, number, len(value)) + value
 
-    def element(number: int, value: bytes) -> bytes:
-        return struct.pack("<HHI", 0, number, len(value)) + value
 
-    rest = b"".join(element(number, value) for number, value in sorted(elements.items()))
-    return element(constants.COMMAND_GROUP_LENGTH, struct.pack("<I", len(rest))) + rest
+def encode_us(value: int) -> bytes:
+    """Encode an unsigned short (PS3.5 6.2, VR US)."""
+    return struct.pack("<H", value)
 
 
 def _uid(value: str) -> bytes:
+    """Encode a UID, padded to an even length (PS3.5 9.4)."""
     raw = value.encode("ascii")
     return raw + b"\0" * (len(raw) % 2)
 
 
-def _us(value: int) -> bytes:
-    return struct.pack("<H", value)
+def _command_set(elements: dict[int, bytes]) -> bytes:
+    """Encode a command set: its length (element 0000H), then its elements in ascending order (PS3.7 6.3.1)."""
+    rest = b"".join(encode_element(number, value) for number, value in sorted(elements.items()))
+    return encode_element(constants.COMMAND_GROUP_LENGTH, struct.pack("<I", len(rest))) + rest
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,19 @@ class EchoRQ:
     message_id: int = 1
 
     def encode(self) -> bytes:
-        return _command(
+        return _command_set(
             {
                 constants.AFFECTED_SOP_CLASS_UID: _uid(constants.VERIFICATION),
-                constants.COMMAND_FIELD: _us(constants.C_ECHO_RQ),
-                constants.MESSAGE_ID: _us(self.message_id),
-                constants.COMMAND_DATA_SET_TYPE: _us(constants.NO_DATA_SET),
+                constants.COMMAND_FIELD: encode_us(constants.C_ECHO_RQ),
+                constants.MESSAGE_ID: encode_us(self.message_id),
+                constants.COMMAND_DATA_SET_TYPE: encode_us(constants.NO_DATA_SET),
             }
         )
 
 
 @dataclass(frozen=True)
 class EchoRSP:
-    """C-ECHO-RSP (PS3.7 9.3.5.2); the words for its status are those of PS3.7 annex C.
+    """C-ECHO-RSP (PS3.7 9.3.5.2).
 
     =========== =========================================
     element     value
@@ -97,35 +98,35 @@ class EchoRSP:
         return f"status {self.status:04X}H" + (f", {words}" if words else "")
 
     def encode(self) -> bytes:
-        return _command(
+        return _command_set(
             {
                 constants.AFFECTED_SOP_CLASS_UID: _uid(constants.VERIFICATION),
-                constants.COMMAND_FIELD: _us(constants.C_ECHO_RSP),
-                constants.MESSAGE_ID_BEING_RESPONDED_TO: _us(self.message_id),
-                constants.COMMAND_DATA_SET_TYPE: _us(constants.NO_DATA_SET),
-                constants.STATUS: _us(self.status),
+                constants.COMMAND_FIELD: encode_us(constants.C_ECHO_RSP),
+                constants.MESSAGE_ID_BEING_RESPONDED_TO: encode_us(self.message_id),
+                constants.COMMAND_DATA_SET_TYPE: encode_us(constants.NO_DATA_SET),
+                constants.STATUS: encode_us(self.status),
             }
         )
 
 
 def decode_command(data: bytes) -> EchoRQ | EchoRSP:
-    """The C-ECHO message in a whole command set; DicomError for any other."""
+    """Decode a whole command set that is a C-ECHO message; raise DicomError for any other."""
     elements: dict[int, bytes] = {}
     offset = 0
     while offset < len(data):
         if len(data) - offset < 8:
-            raise DicomError("garbage", "sent a command set that is cut off")
+            raise DicomError("malformed", "sent a command set that is cut off")
         group, number, length = struct.unpack_from("<HHI", data, offset)
         offset += 8
         if group != 0 or length > len(data) - offset:
-            raise DicomError("garbage", "sent a malformed command set")
+            raise DicomError("malformed", "sent a malformed command set")
         elements[number] = data[offset : offset + length]
         offset += length
 
     def us(number: int) -> int:
         value = elements.get(number, b"")
         if len(value) != 2:
-            raise DicomError("garbage", f"sent a command set without a valid (0000,{number:04X})")
+            raise DicomError("malformed", f"sent a command set without a valid (0000,{number:04X})")
         return struct.unpack("<H", value)[0]
 
     field = us(constants.COMMAND_FIELD)
@@ -133,4 +134,4 @@ def decode_command(data: bytes) -> EchoRQ | EchoRSP:
         return EchoRQ(us(constants.MESSAGE_ID))
     if field == constants.C_ECHO_RSP:
         return EchoRSP(us(constants.MESSAGE_ID_BEING_RESPONDED_TO), us(constants.STATUS))
-    raise DicomError("wrong_pdu", f"sent the DIMSE command {field:04X}H where C-ECHO was due")
+    raise DicomError("wrong_pdu", f"sent the DIMSE command {field:04X}H where C-ECHO was expected")

@@ -26,7 +26,7 @@ MAX_LENGTH = 16384
 
 
 def check_ae_title(name: str, value: str) -> str:
-    """Return value, an AE title (PS3.5 6.2, VR AE); ValueError names it otherwise."""
+    """Return value, an AE title (PS3.5 6.2, VR AE); raise ValueError, a sentence that begins with name, otherwise."""
     if not 1 <= len(value) <= 16:
         raise ValueError(f"{name} is {value!r} ({len(value)} characters): an AE title has 1 to 16 characters")
     if value != value.strip() or "\\" in value or not (value.isascii() and value.isprintable()):
@@ -38,11 +38,12 @@ def check_ae_title(name: str, value: str) -> str:
 
 
 def encode_ae(value: str) -> bytes:
-    """Pad an AE title to its 16 bytes."""
+    """Pad an AE title with spaces to 16 bytes (PS3.8 9.3.2)."""
     return value.encode("ascii").ljust(16)
 
 
 def decode_text(value: bytes) -> str:
+    """Decode an AE title or a UID without its padding; what is not ASCII is replaced."""
     return value.decode("ascii", "replace").strip(" \0")
 
 
@@ -62,15 +63,15 @@ def encode_item(kind: int, value: bytes) -> bytes:
 
 
 def decode_items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and value of each item; DicomError where one is cut off or too long."""
+    """Yield the type and value of each item; raise DicomError where one is cut off or exceeds data."""
     offset = 0
     while offset < len(data):
         if len(data) - offset < 4:
-            raise DicomError("garbage", "sent a DICOM item that is cut off")
+            raise DicomError("malformed", "sent a DICOM item that is cut off")
         kind, length = struct.unpack_from(">BxH", data, offset)
         offset += 4
         if len(data) - offset < length:
-            raise DicomError("garbage", f"sent a DICOM item (type {kind:02X}H) longer than what holds it")
+            raise DicomError("malformed", f"sent a DICOM item (type {kind:02X}H) longer than what contains it")
         yield kind, data[offset : offset + length]
         offset += length
 
@@ -106,8 +107,9 @@ class PresentationContext:
     @classmethod
     def decode(cls, value: bytes) -> PresentationContext:
         if len(value) < 4:
-            raise DicomError("garbage", "sent a presentation context that is cut off")
-        abstract, transfer = "", []
+            raise DicomError("malformed", "sent a presentation context that is cut off")
+        abstract = ""
+        transfer: list[str] = []
         for kind, uid in decode_items(value[4:]):
             if kind == constants.ABSTRACT_SYNTAX_ITEM:
                 abstract = decode_text(uid)
@@ -149,7 +151,7 @@ class ContextResult:
     @classmethod
     def decode(cls, value: bytes) -> ContextResult:
         if len(value) < 4:
-            raise DicomError("garbage", "sent a presentation context that is cut off")
+            raise DicomError("malformed", "sent a presentation context that is cut off")
         # The transfer syntax is not significant in a refusal and may be missing there.
         transfer = [decode_text(uid) for kind, uid in decode_items(value[4:]) if kind == constants.TRANSFER_SYNTAX_ITEM]
         return cls(value[0], value[2], transfer[0] if transfer else "")
@@ -159,9 +161,9 @@ class ContextResult:
 class UserInformation:
     """User information, item 50H (PS3.8 9.3.2.3 and annex D.1, PS3.7 D.3.3.2).
 
-    Sub-item 51H: maximum length of a P-DATA-TF that the sender takes (4 bytes, 0
+    Sub-item 51H: maximum length of a P-DATA-TF that the sender accepts (4 bytes, 0
     means any), 52H: implementation class UID, 55H: implementation version name.
-    Other sub-items are skipped.
+    Other sub-items are ignored.
     """
 
     max_length: int = MAX_LENGTH
@@ -182,7 +184,7 @@ class UserInformation:
         for kind, content in decode_items(value):
             if kind == constants.MAX_LENGTH_ITEM:
                 if len(content) != 4:
-                    raise DicomError("garbage", "sent a maximum length that is not of 4 bytes")
+                    raise DicomError("malformed", "sent a maximum length that is not 4 bytes long")
                 (max_length,) = struct.unpack(">I", content)
             elif kind == constants.IMPLEMENTATION_UID_ITEM:
                 uid = decode_text(content)

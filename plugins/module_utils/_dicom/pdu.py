@@ -10,26 +10,16 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from . import constants
+from . import constants, items
 from .errors import DicomError
-from .items import (
-    CALLED_AE,
-    CALLING_AE,
-    ContextResult,
-    PresentationContext,
-    UserInformation,
-    decode_items,
-    decode_text,
-    encode_ae,
-    encode_item,
-)
+from .items import ContextResult, PresentationContext, UserInformation
 
 
 class _Associate:
     """The layout that A-ASSOCIATE-RQ and A-ASSOCIATE-AC share (PS3.8 9.3.2, 9.3.3).
 
     ====== =========================================================
-    byte   field (the first six bytes, the header, are in encode())
+    byte   field (bytes 1 to 6, the header, are in stream.encode())
     ====== =========================================================
     7-8    protocol version, bit 0 set
     9-10   reserved
@@ -45,10 +35,15 @@ class _Associate:
     CONTEXT: ClassVar[type]
     CONTEXT_ITEM: ClassVar[int]
 
+    called_ae: str
+    calling_ae: str
+    contexts: tuple
+    user: UserInformation
+
     def body(self) -> bytes:
         return (
-            struct.pack(">HH16s16s32x", 1, 0, encode_ae(self.called_ae), encode_ae(self.calling_ae))
-            + encode_item(constants.APPLICATION_CONTEXT_ITEM, constants.APPLICATION_CONTEXT.encode("ascii"))
+            struct.pack(">HH16s16s32x", 1, 0, items.encode_ae(self.called_ae), items.encode_ae(self.calling_ae))
+            + items.encode_item(constants.APPLICATION_CONTEXT_ITEM, constants.APPLICATION_CONTEXT.encode("ascii"))
             + b"".join(context.encode() for context in self.contexts)
             + self.user.encode()
         )
@@ -56,14 +51,15 @@ class _Associate:
     @classmethod
     def parse(cls, body: bytes):
         if len(body) < 68:
-            raise DicomError("garbage", f"sent an {cls.NAME} that is too short ({len(body)} bytes)")
-        contexts, user = [], UserInformation(0, "", "")
-        for kind, value in decode_items(body[68:]):
+            raise DicomError("malformed", f"sent an {cls.NAME} that is too short ({len(body)} bytes)")
+        contexts = []
+        user = UserInformation(0, "", "")
+        for kind, value in items.decode_items(body[68:]):
             if kind == cls.CONTEXT_ITEM:
                 contexts.append(cls.CONTEXT.decode(value))
             elif kind == constants.USER_INFORMATION_ITEM:
                 user = UserInformation.decode(value)
-        return cls(decode_text(body[4:20]), decode_text(body[20:36]), tuple(contexts), user)
+        return cls(items.decode_text(body[4:20]), items.decode_text(body[20:36]), tuple(contexts), user)
 
 
 @dataclass(frozen=True)
@@ -75,8 +71,8 @@ class AssociateRQ(_Associate):
     CONTEXT: ClassVar[type] = PresentationContext
     CONTEXT_ITEM: ClassVar[int] = constants.PRESENTATION_CONTEXT_ITEM
 
-    called_ae: str = CALLED_AE
-    calling_ae: str = CALLING_AE
+    called_ae: str = items.CALLED_AE
+    calling_ae: str = items.CALLING_AE
     contexts: tuple[PresentationContext, ...] = (PresentationContext(),)
     user: UserInformation = UserInformation()
 
@@ -90,8 +86,8 @@ class AssociateAC(_Associate):
     CONTEXT: ClassVar[type] = ContextResult
     CONTEXT_ITEM: ClassVar[int] = constants.CONTEXT_RESULT_ITEM
 
-    called_ae: str = CALLED_AE
-    calling_ae: str = CALLING_AE
+    called_ae: str = items.CALLED_AE
+    calling_ae: str = items.CALLING_AE
     contexts: tuple[ContextResult, ...] = (ContextResult(),)
     user: UserInformation = UserInformation()
 
@@ -113,14 +109,15 @@ class _FourBytes:
 
     @classmethod
     def four(cls, body: bytes) -> bytes:
+        """Return body; raise DicomError where it is not four bytes long."""
         if len(body) != 4:
-            raise DicomError("garbage", f"sent an {cls.NAME} of {len(body)} bytes instead of 4")
+            raise DicomError("malformed", f"sent an {cls.NAME} of {len(body)} bytes instead of 4")
         return body
 
 
 @dataclass(frozen=True)
 class AssociateRJ(_FourBytes):
-    """A-ASSOCIATE-RJ (PS3.8 9.3.4); the words are those of table 9-21."""
+    """A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 
     TYPE: ClassVar[int] = constants.A_ASSOCIATE_RJ
     NAME: ClassVar[str] = "A-ASSOCIATE-RJ"
@@ -131,18 +128,15 @@ class AssociateRJ(_FourBytes):
 
     @property
     def busy(self) -> bool:
-        """Whether the peer works but takes no more associations now (result 2, source 3)."""
+        """Whether the peer works but accepts no more associations for now (result 2, source 3)."""
         return (self.result, self.source) == (constants.REJECTED_TRANSIENT, constants.PRESENTATION_RELATED)
 
     @property
     def text(self) -> str:
-        return ", ".join(
-            (
-                constants.REJECTION_RESULTS.get(self.result, f"result {self.result}"),
-                constants.REJECTION_SOURCES.get(self.source, f"source {self.source}"),
-                constants.REJECTION_REASONS.get((self.source, self.reason), f"reason {self.reason}"),
-            )
-        )
+        result = constants.REJECTION_RESULTS.get(self.result, f"result {self.result}")
+        source = constants.REJECTION_SOURCES.get(self.source, f"source {self.source}")
+        reason = constants.REJECTION_REASONS.get((self.source, self.reason), f"reason {self.reason}")
+        return f"{result}, {source}, {reason}"
 
     def body(self) -> bytes:
         return bytes((0, self.result, self.source, self.reason))
@@ -190,20 +184,23 @@ class PData:
 
     @classmethod
     def parse(cls, body: bytes) -> PData:
-        values, offset = [], 0
+        values: list[PDV] = []
+        offset = 0
         while offset < len(body):
             if len(body) - offset < 6:
-                raise DicomError("garbage", "sent a presentation data value that is cut off")
+                raise DicomError("malformed", "sent a presentation data value that is cut off")
             length, context_id, header = struct.unpack_from(">IBB", body, offset)
             end = offset + 4 + length
             if length < 2 or end > len(body):
-                raise DicomError("garbage", f"sent a presentation data value with a wrong length ({length})")
+                raise DicomError("malformed", f"sent a presentation data value with a wrong length ({length})")
             values.append(PDV(context_id, body[offset + 6 : end], bool(header & 1), bool(header & 2)))
             offset = end
         return cls(tuple(values))
 
 
 class _Release(_FourBytes):
+    """The body of A-RELEASE-RQ and -RP, all of it reserved."""
+
     def body(self) -> bytes:
         return bytes(4)
 
@@ -231,23 +228,19 @@ class ReleaseRP(_Release):
 
 @dataclass(frozen=True)
 class Abort(_FourBytes):
-    """A-ABORT (PS3.8 9.3.8); the words are those of table 9-26.
-
-    The reason is significant only where the source is the service-provider.
-    """
+    """A-ABORT (PS3.8 9.3.8); its reason is significant only where the source is the service-provider."""
 
     TYPE: ClassVar[int] = constants.A_ABORT
     NAME: ClassVar[str] = "A-ABORT"
 
-    source: int = 0
+    source: int = constants.SERVICE_USER
     reason: int = 0
 
     @property
     def text(self) -> str:
         source = constants.ABORT_SOURCES.get(self.source, f"source {self.source}")
-        if self.source == constants.SERVICE_USER:
-            return source
-        return f"{source}, {constants.ABORT_REASONS.get(self.reason, f'reason {self.reason}')}"
+        reason = constants.ABORT_REASONS.get(self.reason, f"reason {self.reason}")
+        return source if self.source == constants.SERVICE_USER else f"{source}, {reason}"
 
     def body(self) -> bytes:
         return bytes((0, 0, self.source, self.reason))

@@ -19,7 +19,7 @@ _PDUS = {pdu.TYPE: pdu for pdu in (AssociateRQ, AssociateAC, AssociateRJ, PData,
 
 
 def encode(pdu: PDU) -> bytes:
-    """A PDU as it goes over the wire (PS3.8 9.3.1).
+    """Encode a PDU with its header (PS3.8 9.3.1).
 
     ====== ========================
     byte   field
@@ -35,12 +35,10 @@ def encode(pdu: PDU) -> bytes:
 
 
 class Decoder:
-    """Bytes in, PDUs out, however the bytes are cut.
+    """Find PDUs in a stream of bytes, however the bytes are divided.
 
-    feed() takes what a socket gave, next_pdu() gives the next whole PDU or None;
-    it raises DicomError for what is no PDU, as soon as that shows. Whoever calls
-    next_pdu() until it gives None before feeding again never makes it hold more
-    than one PDU of max_length and what was fed last.
+    A caller that calls next_pdu() until it returns None before it feeds more never makes the decoder hold more than
+    one PDU of max_length bytes and what was fed last.
     """
 
     def __init__(self, max_length: int = MAX_LENGTH) -> None:
@@ -49,25 +47,27 @@ class Decoder:
 
     @property
     def pending(self) -> int:
-        """Number of bytes held that are no whole PDU yet."""
+        """Number of bytes held that are not a whole PDU yet."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
+        """Add what a socket has received."""
         self._buffer += data
 
     def next_pdu(self) -> PDU | None:
+        """Return the next whole PDU, or None; raise DicomError as soon as the bytes cannot be a PDU."""
         if not self._buffer:
             return None
         pdu = _PDUS.get(self._buffer[0])
         if pdu is None:
-            raise DicomError("garbage", f"answered in another protocol than DICOM ({self._guess()})")
+            raise DicomError("malformed", f"answered in another protocol than DICOM ({self._guess()})")
         if len(self._buffer) < 6:
             return None
         (length,) = struct.unpack_from(">2xI", self._buffer)
         if length > self._max_length:
             raise DicomError(
-                "garbage",
-                f"announced {pdu.NAME} of {length} bytes (at most {self._max_length} are taken)",
+                "malformed",
+                f"announced {pdu.NAME} of {length} bytes (at most {self._max_length} are accepted)",
             )
         if len(self._buffer) < 6 + length:
             return None
@@ -76,6 +76,7 @@ class Decoder:
         return pdu.parse(body)
 
     def _guess(self) -> str:
+        """Name the protocol that the bytes are likely to be."""
         start = bytes(self._buffer[:16])
         if start.startswith(b"HTTP"):
             return "HTTP"

@@ -266,15 +266,15 @@ def test_an_association_from_begin_to_end():
             "not_accepted",
             "without an answer about Verification",
         ),
-        (stream.encode(ReleaseRP()), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was due"),
-        (stream.encode(AssociateRQ()), "wrong_pdu", "sent A-ASSOCIATE-RQ where A-ASSOCIATE-AC was due"),
-        (stream.encode(PData((PDV(1, b""),))), "wrong_pdu", "sent P-DATA-TF where A-ASSOCIATE-AC was due"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "garbage", "another protocol than DICOM (HTTP)"),
-        (b"\x15\x03\x01\x00\x02\x02\x46", "garbage", "another protocol than DICOM (TLS)"),
-        (b"SSH-2.0-x\r\n", "garbage", "it begins with 5353482d"),
-        (b"\x02\x00\xff\xff\xff\xff", "garbage", "A-ASSOCIATE-AC of 4294967295 bytes"),
-        (b"\x03\x00\x00\x00\x00\x05\x00\x01\x01\x01\x00", "garbage", "A-ASSOCIATE-RJ of 5 bytes instead of 4"),
-        (b"\x02\x00\x00\x00\x00\x02\x00\x01", "garbage", "too short"),
+        (stream.encode(ReleaseRP()), "wrong_pdu", "sent A-RELEASE-RP where A-ASSOCIATE-AC was expected"),
+        (stream.encode(AssociateRQ()), "wrong_pdu", "sent A-ASSOCIATE-RQ where A-ASSOCIATE-AC was expected"),
+        (stream.encode(PData((PDV(1, b""),))), "wrong_pdu", "sent P-DATA-TF where A-ASSOCIATE-AC was expected"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "malformed", "another protocol than DICOM (HTTP)"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "malformed", "another protocol than DICOM (TLS)"),
+        (b"SSH-2.0-x\r\n", "malformed", "it begins with 5353482d"),
+        (b"\x02\x00\xff\xff\xff\xff", "malformed", "A-ASSOCIATE-AC of 4294967295 bytes"),
+        (b"\x03\x00\x00\x00\x00\x05\x00\x01\x01\x01\x00", "malformed", "A-ASSOCIATE-RJ of 5 bytes instead of 4"),
+        (b"\x02\x00\x00\x00\x00\x02\x00\x01", "malformed", "too short"),
     ],
 )
 def test_a_wrong_answer_to_the_association_is_told(answer, kind, words):
@@ -290,13 +290,13 @@ def test_a_wrong_answer_to_the_association_is_told(answer, kind, words):
     ("answer", "kind", "words"),
     [
         (PData((PDV(1, EchoRSP(1, 0x0122).encode()),)), "echo_status", "status 0122H, SOP class not supported"),
-        (PData((PDV(1, EchoRSP(2).encode()),)), "wrong_pdu", "message 2 where message 1 was due"),
+        (PData((PDV(1, EchoRSP(2).encode()),)), "wrong_pdu", "message 2 where message 1 was expected"),
         (PData((PDV(1, EchoRQ(1).encode()),)), "wrong_pdu", "sent C-ECHO-RQ"),
         (PData((PDV(3, EchoRSP(1).encode()),)), "wrong_pdu", "sent a data set"),
         (PData((PDV(1, EchoRSP(1).encode(), command=False),)), "wrong_pdu", "sent a data set"),
-        (PData((PDV(1, EchoRSP(1).encode()[:-1]),)), "garbage", "malformed command set"),
-        (PData((PDV(1, b"", last=False),)), "garbage", "empty or endless"),
-        (ReleaseRQ(), "wrong_pdu", "sent A-RELEASE-RQ where C-ECHO-RSP was due"),
+        (PData((PDV(1, EchoRSP(1).encode()[:-1]),)), "malformed", "malformed command set"),
+        (PData((PDV(1, b"", last=False),)), "malformed", "empty or endless"),
+        (ReleaseRQ(), "wrong_pdu", "sent A-RELEASE-RQ where C-ECHO-RSP was expected"),
     ],
 )
 def test_a_wrong_answer_to_an_echo_is_told(answer, kind, words):
@@ -314,10 +314,13 @@ def test_a_wrong_answer_to_an_echo_is_told(answer, kind, words):
         (b"\x04\x00\x00\x00\x00\x06" + b"\x00\x00\x00\x03\x01\x03", "wrong length (3)"),
         (b"\x04\x00\x00\x00\x00\x06" + b"\x00\x00\x00\x01\x01\x03", "wrong length (1)"),
         (b"\x04\x00\x00\x00\x00\x05" + b"\x00\x00\x00\x01\x01", "presentation data value that is cut off"),
-        (b"\x02\x00\x00\x00\x00\x48" + bytes(68) + b"\x50\x00\x00\x01", "item (type 50H) longer than what holds it"),
+        (b"\x02\x00\x00\x00\x00\x48" + bytes(68) + b"\x50\x00\x00\x01", "item (type 50H) longer than what contains it"),
         (b"\x02\x00\x00\x00\x00\x47" + bytes(68) + b"\x50\x00\x00", "DICOM item that is cut off"),
         (b"\x02\x00\x00\x00\x00\x4a" + bytes(68) + b"\x21\x00\x00\x02\x01\x00", "presentation context that is cut off"),
-        (b"\x02\x00\x00\x00\x00\x4e" + bytes(68) + b"\x50\x00\x00\x06" + b"\x51\x00\x00\x02\x40\x00", "not of 4 bytes"),
+        (
+            b"\x02\x00\x00\x00\x00\x4e" + bytes(68) + b"\x50\x00\x00\x06" + b"\x51\x00\x00\x02\x40\x00",
+            "not 4 bytes long",
+        ),
     ],
 )
 def test_a_wrong_inner_length_is_told(data, words):
@@ -325,7 +328,7 @@ def test_a_wrong_inner_length_is_told(data, words):
     decoder.feed(data)
     with pytest.raises(DicomError) as error:
         decoder.next_pdu()
-    assert error.value.kind == "garbage"
+    assert error.value.kind == "malformed"
     assert words in error.value.text
 
 
