@@ -1,0 +1,147 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A set of configuration files: what is wanted, what is there, and how the two differ. Nothing here opens a file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+
+class Refused(Exception):
+    """Nothing was changed; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, or a symbolic link where `link` is its target. `mode` is None for a link, `content` empty."""
+
+    path: str
+    content: bytes
+    link: str | None
+    mode: int | None
+    owner: str
+    group: str
+
+    def sha256(self) -> str:
+        """Identify what a reader of the path gets: the content, or a link's target."""
+        text = self.content if self.link is None else b"-> " + self.link.encode()
+        return hashlib.sha256(text).hexdigest()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file as it is to be. `validate` is a command in which ``%s`` stands for the candidate; empty: any content is good."""
+
+    file: File
+    validate: list[str]
+    secret: bool
+
+
+def wanted(entry: dict) -> Wanted:
+    """Parse an entry of the module's `files`. Raises Refused where its content or its mode cannot be read."""
+    path = entry["path"]
+    if not path.startswith("/"):
+        raise Refused("%s is no absolute path." % path)
+    if entry["link"] is not None:
+        file = File(path, b"", entry["link"], None, entry["owner"], entry["group"])
+        return Wanted(file, [], False)
+    try:
+        content = base64.b64decode(entry["content"] or "", validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused("The content of %s is not base64; use the filter b64encode." % path) from None
+    try:
+        mode = int(entry["mode"], 8)
+    except ValueError:
+        raise Refused("The mode of %s is %r; give it in octal, such as '0644'." % (path, entry["mode"])) from None
+    file = File(path, content, None, mode, entry["owner"], entry["group"])
+    return Wanted(file, entry["validate"], entry["secret"])
+
+
+def difference(before: File | None, after: File | None, secret: bool = False) -> dict:
+    """Describe a change as Ansible's `--diff` shows it. None: no file there.
+
+    Of a secret file, and of one that is removed (it may have been secret), only the headers are shown.
+    """
+    headers = {"before_header": _header(before), "after_header": _header(after)}
+    if secret or after is None:
+        why = "(secret: its lines are not shown)\n" if secret else ""
+        return {"prepared": "--- %(before_header)s\n+++ %(after_header)s\n" % headers + why}
+    return {**headers, "before": _text(before), "after": _text(after)}
+
+
+def _header(file: File | None) -> str:
+    if file is None:
+        return "(absent)"
+    return file.path if file.mode is None else "%s (%s:%s %04o)" % (file.path, file.owner, file.group, file.mode)
+
+
+def _text(file: File | None) -> str:
+    if file is None:
+        return ""
+    return file.content.decode("utf-8", "replace") if file.link is None else "-> %s\n" % file.link
+
+
+def refusal(wanted: Wanted, candidate: str, output: str) -> str:
+    """Say that the real program refused a file. Of a secret file no line is repeated (HAProxy quotes what it refuses)."""
+    path, text = wanted.file.path, wanted.file.content.decode("utf-8", "replace")
+    hidden = {line.strip() for line in text.splitlines()} if wanted.secret else set()
+    said = ["(a line of the file)" if line.strip() in hidden else line for line in output.strip().splitlines()]
+    return "%s failed to validate, and nothing was replaced. %s said: %s" % (
+        path,
+        wanted.validate[0],
+        "\n".join(said).replace(candidate, path) or "nothing",
+    )
+
+
+class Comparison:
+    """What is wanted, and what is there.
+
+    here: by path, what was read; differing: what is wanted and is not there so; gone: paths that were deployed, are there,
+    and are wanted no more; drifted: paths that are not as they were deployed.
+    """
+
+    def __init__(self, files: list[Wanted], fingerprint: str, here: dict[str, File | None], record: dict) -> None:
+        self.files, self.fingerprint, self.here = files, fingerprint, here
+        paths = {wanted.file.path for wanted in files}
+        deployed = record.get("files", {})
+        self.differing = [wanted for wanted in files if not _same(wanted.file, here[wanted.file.path])]
+        self.gone = [path for path in deployed if path not in paths and here[path] is not None]
+        self.drifted = {
+            path for path, sha256 in deployed.items() if (file := here[path]) is None or file.sha256() != sha256
+        }
+        self.recorded = record.get("fingerprint", "") == fingerprint and deployed == {
+            wanted.file.path: wanted.file.sha256() for wanted in files
+        }
+
+    def changed(self) -> bool:
+        """Return whether a deployment would change anything, be it the record alone."""
+        return bool(self.differing or self.gone or not self.recorded)
+
+    def report(self) -> list[dict]:
+        """Describe each file for the caller."""
+        differing = {wanted.file.path for wanted in self.differing}
+        return [
+            {
+                "path": path,
+                "exists": self.here[path] is not None,
+                "differs": path in differing or path in self.gone,
+                "drifted": path in self.drifted,
+            }
+            for path in self.here
+        ]
+
+    def difference(self) -> list[dict]:
+        """Describe what would change, as `--diff` shows it."""
+        replaced = [difference(self.here[wanted.file.path], wanted.file, wanted.secret) for wanted in self.differing]
+        return replaced + [difference(self.here[path], None) for path in self.gone]
+
+
+def _same(wanted: File, here: File | None) -> bool:
+    if here is None or wanted.link is not None or here.link is not None:
+        return here is not None and wanted.link == here.link
+    return wanted == here

@@ -1,0 +1,260 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module as a playbook calls it, in a directory of its own in place of the host."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import grp
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[4]
+OWNER = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
+ACCEPTS = ["/bin/grep", "-q", "good", "%s"]
+# The module as it is sent to a host, but for the place of its records.
+PROGRAM = """
+import sys
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set
+from ansible_collections.pacs.loadbalancer.plugins.modules import configuration_files
+_file_set.DIRECTORY = sys.argv.pop()
+%s
+configuration_files.main()
+"""
+# Is killed before the n-th rename or removal.
+KILLED = """
+import os
+left = [%d]
+def mortal(act):
+    def acts(*arguments, **more):
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), 9)
+        return act(*arguments, **more)
+    return acts
+os.replace, os.unlink = mortal(os.replace), mortal(os.unlink)
+"""
+
+
+class Host:
+    """A directory with the set's files, and the module's answers."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.records = directory / "records"
+
+    def file(self, name, text, **more):
+        content = base64.b64encode(text.encode()).decode()
+        return {"path": str(self.directory / name), "content": content, **OWNER, **more}
+
+    def run(self, *files, check=False, before="", **more):
+        asked = {"name": "set", "files": files, "_ansible_check_mode": check, "_ansible_diff": True, **more}
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM % before, str(self.records)],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": asked}),
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "collections")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.killed = done.returncode == -signal.SIGKILL
+        return json.loads(done.stdout) if done.stdout else {}
+
+    def text(self, name):
+        return (self.directory / name).read_text()
+
+    def tree(self):
+        paths = [path for path in self.directory.rglob("*") if self.records not in (path, *path.parents)]
+        return {
+            str(path.relative_to(self.directory)): path.read_text() if path.is_file() else None
+            for path in paths
+            if not path.name.startswith(".new.")
+        }
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def said(answer, key):
+    return {Path(file["path"]).name: file[key] for file in answer["files"]}
+
+
+def test_writes_all_files_once_and_then_changes_nothing(host):
+    files = [host.file("unit.d/drop-in.conf", "[Service]\n"), host.file("daemon.conf", "good\n", mode="0640")]
+    first = host.run(*files, fingerprint="abc")
+    assert first["changed"] and said(first, "exists") == {"drop-in.conf": False, "daemon.conf": False}
+    assert first["deployed"] == {}
+    assert host.tree() == {"unit.d": None, "unit.d/drop-in.conf": "[Service]\n", "daemon.conf": "good\n"}
+    assert (host.directory / "daemon.conf").stat().st_mode & 0o777 == 0o640
+    again = host.run(*files, fingerprint="abc")
+    assert not again["changed"] and again["diff"] == [] and again["deployed"]["fingerprint"] == "abc"
+    assert again["deployed"]["by"] and again["deployed"]["when"].endswith("Z")
+
+
+def test_check_mode_compares_and_shows_the_difference(host):
+    host.run(host.file("daemon.conf", "good\n"))
+    answer = host.run(host.file("daemon.conf", "better\n", mode="0600", validate=["/bin/false"]), check=True)
+    assert answer["changed"] and said(answer, "differs") == {"daemon.conf": True}
+    (shown,) = answer["diff"]
+    assert (shown["before"], shown["after"]) == ("good\n", "better\n")
+    assert "0644" in shown["before_header"] and "0600" in shown["after_header"]
+    assert host.text("daemon.conf") == "good\n"
+
+
+def test_a_refused_file_changes_nothing_and_leaves_nothing(host):
+    host.run(host.file("daemon.conf", "good\n"))
+    before, records = host.tree(), {path: path.read_bytes() for path in host.records.rglob("*") if path.is_file()}
+    answer = host.run(
+        host.file("script", "#!/bin/sh\n"),
+        host.file("new/other.conf", "good\n", validate=ACCEPTS),
+        host.file("daemon.conf", "bad\n", validate=["/bin/sh", "-c", "echo $0: line 1 is bad; exit 1", "%s"]),
+    )
+    assert answer["failed"] and answer["msg"] == (
+        f"{host.directory}/daemon.conf failed to validate, and nothing was replaced."
+        f" /bin/sh said: {host.directory}/daemon.conf: line 1 is bad"
+    )
+    assert host.tree() == before and not list(host.directory.rglob(".new.*"))
+    assert {path: path.read_bytes() for path in host.records.rglob("*") if path.is_file()} == records
+
+
+def test_a_file_that_is_new_is_there_when_another_is_validated(host):
+    script = host.file("script", "#!/bin/sh\nexit 0\n", mode="0755")
+    names_it = host.file("daemon.conf", "good\n", validate=[script["path"], "%s"])
+    assert host.run(names_it, script)["changed"]
+    assert host.run(names_it, script)["changed"] is False
+
+
+def test_a_file_that_is_wanted_no_more_goes_with_the_directories_made_for_it(host):
+    (host.directory / "others").mkdir()
+    keep = host.file("daemon.conf", "good\n")
+    host.run(keep, host.file("lib/1/part.py", "1\n"), host.file("others/mine.conf", "1\n"))
+    answer = host.run(keep, host.file("lib/2/part.py", "2\n"))
+    assert said(answer, "differs") == {"daemon.conf": False, "part.py": True, "mine.conf": True}
+    assert host.tree() == {"daemon.conf": "good\n", "lib": None, "lib/2": None, "lib/2/part.py": "2\n", "others": None}
+    assert host.run(check=True)["changed"]
+    host.run()
+    assert host.tree() == {"others": None}
+    assert host.run()["changed"] is False
+
+
+def test_a_link_is_replaced_last(host):
+    def version(number):
+        return [
+            host.file(f"lib/{number}/part.py", f"{number}\n"),
+            {"path": str(host.directory / "current"), "link": f"lib/{number}"},
+        ]
+
+    host.run(*version(1))
+    host.run(*version(2))
+    assert os.readlink(host.directory / "current") == "lib/2" and host.run(*version(2))["changed"] is False
+    host.run(state="restored")
+    assert os.readlink(host.directory / "current") == "lib/1" and host.text("current/part.py") == "1\n"
+
+
+def test_restored_puts_the_former_files_and_their_record_back(host):
+    host.run(host.file("daemon.conf", "good\n", mode="0640"), host.file("same.conf", "same\n"), fingerprint="one")
+    host.run(
+        host.file("daemon.conf", "better\n"),
+        host.file("same.conf", "same\n"),
+        host.file("more.conf", "1\n"),
+        fingerprint="two",
+    )
+    assert host.run(state="restored")["changed"]
+    assert host.tree() == {"daemon.conf": "good\n", "same.conf": "same\n"}
+    assert (host.directory / "daemon.conf").stat().st_mode & 0o777 == 0o640
+    first = [host.file("daemon.conf", "good\n", mode="0640"), host.file("same.conf", "same\n")]
+    assert host.run(*first, fingerprint="one")["changed"] is False
+    assert host.run(state="restored")["changed"] is False
+
+
+def test_former_files_are_for_root_alone(host):
+    host.run(host.file("daemon.conf", "secret\n", mode="0644"))
+    host.run(host.file("daemon.conf", "public\n"))
+    modes = {
+        path.name: path.stat().st_mode & 0o777 for path in host.records.rglob("*") if path.parent != host.directory
+    }
+    assert modes == {"set": 0o700, "deployed.json": 0o600, "former": 0o700, "0": 0o600, "index.json": 0o600}
+
+
+def test_drift_is_what_was_not_deployed(host):
+    files = [host.file("daemon.conf", "good\n"), host.file("other.conf", "1\n")]
+    host.run(*files)
+    (host.directory / "daemon.conf").write_text("by hand\n")
+    other = [host.file("daemon.conf", "better\n"), host.file("other.conf", "2\n")]
+    answer = host.run(*other, check=True)
+    assert said(answer, "differs") == {"daemon.conf": True, "other.conf": True}
+    assert said(answer, "drifted") == {"daemon.conf": True, "other.conf": False}
+
+
+def test_a_secret_is_in_no_answer(host):
+    host.run(host.file("daemon.conf", "auth: CANARY-1\n", secret=True))
+    answer = host.run(host.file("daemon.conf", "auth: CANARY-2\n", secret=True), check=True)
+    refused = host.run(host.file("daemon.conf", "  auth: CANARY-3\n", secret=True, validate=["/bin/false"]))
+    quoted = host.run(
+        host.file("daemon.conf", "  auth: CANARY-4\n", secret=True, validate=["/bin/sh", "-c", "cat $0; exit 1", "%s"])
+    )
+    assert "(a line of the file)" in quoted["msg"] and "secret: its lines are not shown" in str(answer["diff"])
+    removed = host.run()
+    for each in (answer, refused, quoted, removed):
+        assert "CANARY" not in json.dumps(each)
+        for number in range(1, 5):
+            for indent in ("", "  "):
+                assert base64.b64encode(f"{indent}auth: CANARY-{number}\n".encode()).decode() not in json.dumps(each)
+
+
+def test_without_its_package_only_what_needs_no_validation_is_written(host):
+    files = [host.file("drop-in.conf", "1\n"), host.file("daemon.conf", "good\n", validate=["/no/such/daemon", "%s"])]
+    answer = host.run(*files, packages=["no-such-package"])
+    assert answer["missing"] == ["no-such-package"] and answer["changed"]
+    assert host.tree() == {"drop-in.conf": "1\n"} and not host.records.exists()
+
+
+@pytest.mark.parametrize(
+    "entry, sentence",
+    [
+        ({"path": "daemon.conf"}, "daemon.conf is no absolute path."),
+        ({"content": "plain text"}, "is not base64; use the filter b64encode."),
+        ({"mode": "u=rw"}, "is 'u=rw'; give it in octal, such as '0644'."),
+        ({"group": "no-such-group"}, "no-such-group"),
+        ({"validate": ["/no/such/program", "%s"]}, "failed to validate"),
+    ],
+)
+def test_what_cannot_be_written_is_said_in_a_sentence(host, entry, sentence):
+    answer = host.run({**host.file("daemon.conf", "1\n"), **entry})
+    assert answer["failed"] and sentence in answer["msg"], answer["msg"]
+    assert host.tree() == {}
+
+
+def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(tmp_path):
+    """Whenever it is killed: each file is the former or the new one, the next run converges, and `restored` knows the former."""
+    moment = 0
+    while True:
+        (tmp_path / str(moment)).mkdir()
+        host = Host(tmp_path / str(moment))
+        former = [host.file(name, "former\n") for name in ("one", "two", "gone")]
+        new = [host.file(name, "new\n") for name in ("one", "two", "three")]
+        host.run(*former, fingerprint="former")
+        host.run(*new, fingerprint="new", before=KILLED % moment)
+        if not host.killed:
+            break
+        assert set(host.tree().values()) <= {"former\n", "new\n"}
+        assert {"one", "two"} <= set(host.tree())
+        host.run(*new, fingerprint="new")
+        assert host.tree() == dict.fromkeys(("one", "two", "three"), "new\n")
+        assert host.run(*new, fingerprint="new")["changed"] is False
+        host.run(state="restored")
+        left = {name: text for name, text in host.tree().items() if name != "three"}
+        assert left == dict.fromkeys(("one", "two", "gone"), "former\n"), moment
+        moment += 1
+    assert moment >= 8
