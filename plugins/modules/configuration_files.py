@@ -138,6 +138,10 @@ missing:
   type: list
   elements: str
   returned: success
+recorded:
+  description: Whether the record called just these files, with this fingerprint, deployed; an interrupted run may not have come to that.
+  type: bool
+  returned: success
 fingerprint:
   description: The O(fingerprint) as given.
   type: str
@@ -215,6 +219,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
         "changed": bool(absent) or comparison.changed(),
         "files": comparison.report(),
         "missing": absent,
+        "recorded": comparison.recorded,
         "fingerprint": ask["fingerprint"],
         "deployed": {key: deployed[key] for key in ("fingerprint", "when", "by") if key in deployed},
         "diff": comparison.difference() if module._diff else [],
