@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The addresses of this host, and since when it has each, as the kernel knows it (rtnetlink(7))."""
+"""The addresses of this host, and since when it has had each, from the kernel (rtnetlink(7))."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NLM_F_REQUEST_DUMP = 0x301
 
 
 def parse_addresses(messages: bytes) -> dict[str, int]:
-    """Answer of RTM_GETADDR: for each address of the host when it was set, in hundredths of a second since boot.
+    """Return for each address in an answer to RTM_GETADDR when it was set, in hundredths of a second since boot.
 
     rtnetlink(7): nlmsghdr (16 bytes), ifaddrmsg (8), then attributes: IFA_ADDRESS 1, IFA_LOCAL 2, IFA_CACHEINFO 6,
     whose third number (`cstamp`) is the moment. Each is padded to 4 bytes.
@@ -40,7 +40,7 @@ def parse_addresses(messages: bytes) -> dict[str, int]:
 
 
 def held_since(timeout: float = 1.0) -> dict[str, float]:
-    """For each address that this host holds the moment at which it was set, in seconds since the epoch."""
+    """Return for each address of this host when it was set, in seconds since the epoch; timeout in seconds."""
     request = struct.pack("=IHHIIBBBBI", 24, RTM_GETADDR, NLM_F_REQUEST_DUMP, 1, 0, socket.AF_UNSPEC, 0, 0, 0, 0)
     found: dict[str, int] = {}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:

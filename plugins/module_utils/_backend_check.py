@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every service of every node is asked at once, and the answers become one sentence."""
+"""Ask every service of every node at once, and put the answers into one sentence."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Endpoint:
 
 
 def make_endpoints(nodes: list[dict], services: list[dict]) -> list[Endpoint]:
-    """The endpoints of the design's nodes and services; ValueError in one sentence.
+    """Return the endpoints of all services; raise ValueError, one sentence, for a value that cannot be.
 
-    A service's nodes are all, those that its `nodes` names, or those that it describes there.
+    A service without `nodes` has all nodes; otherwise `nodes` lists names of nodes, or nodes of its own.
     """
     if not services:
         raise ValueError("services is empty: give at least one service")
@@ -43,7 +43,7 @@ def make_endpoints(nodes: list[dict], services: list[dict]) -> list[Endpoint]:
         name = service["name"]
         port = service["port"] if service.get("node_port") is None else service["node_port"]
         if not 1 <= port <= 65535:
-            raise ValueError(f"the port of service {name} is {port}: it is from 1 to 65535")
+            raise ValueError(f"the port of service {name} is {port}: it must be from 1 to 65535")
         try:
             check = Check(
                 service["check"],
@@ -66,10 +66,10 @@ def _nodes_of(service: dict, nodes: list[dict]) -> list[dict]:
         if isinstance(node, dict):
             unknown = ", ".join(sorted(set(node) - set(NODE_KEYS)))
             if unknown or not node.get("name") or not node.get("address"):
-                wrong = f"the unknown key {unknown}" if unknown else "no name or no address"
+                problem = f"the unknown key {unknown}" if unknown else "no name or no address"
                 raise ValueError(
-                    f"a node of service {service['name']} has {wrong}:"
-                    f" a node has name, address and, if wanted, {', '.join(NODE_KEYS[2:])}"
+                    f"a node of service {service['name']} has {problem}:"
+                    f" a node has a name and an address, and optionally {', '.join(NODE_KEYS[2:])}"
                 )
             chosen.append(node)
         elif node in by_name:
@@ -105,20 +105,20 @@ async def _ask_all(endpoints: list[Endpoint], timeout: float, retries: int, dela
 
 
 def ask_all(endpoints: list[Endpoint], timeout: float, retries: int, delay: float) -> list[Answer]:
-    """Ask all endpoints at once, timeout seconds each; then only those that failed, again.
+    """Ask all endpoints at once, and those that failed again; return the answers in the order of the endpoints.
 
-    Delay seconds pass before each of the retries. The answers are in the order of the endpoints.
-    ValueError in one sentence where a number cannot be.
+    timeout: seconds for each endpoint; delay: seconds before each of the retries. Raises ValueError, one sentence, for
+    a number that cannot be.
     """
     if timeout <= 0:
-        raise ValueError(f"timeout is {timeout:g}: it is a number of seconds above 0")
+        raise ValueError(f"timeout is {timeout:g}: it must be a number of seconds above 0")
     if retries < 0 or delay < 0:
-        raise ValueError(f"retries is {retries} and delay is {delay:g}: both are 0 or more")
+        raise ValueError(f"retries is {retries} and delay is {delay:g}: both must be 0 or more")
     return asyncio.run(_ask_all(endpoints, timeout, retries, delay))
 
 
 def describe(endpoint: Endpoint, answer: Answer) -> dict:
-    """An endpoint as the module returns it; times in ms."""
+    """Return an endpoint and its answer as the module infinitt_backend_check returns them; times in ms."""
     failure = answer.failure
     return {
         "service": endpoint.service,
@@ -136,9 +136,9 @@ def describe(endpoint: Endpoint, answer: Answer) -> dict:
 
 
 def judge(endpoints: list[Endpoint], answers: list[Answer], require: str, host: str | None = None) -> tuple[bool, str]:
-    """Whether enough endpoints answer, and one sentence that counts and names the others.
+    """Return whether enough endpoints answer, and one sentence that counts and names the others.
 
-    require: all, any (at least one node for each service) or none; host: who asked.
+    require: all, any (at least one node for each service) or none; host: name of the host that asked.
     """
     host = host or socket.gethostname()
     failed = [(e, a.failure) for e, a in zip(endpoints, answers) if a.failure]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How an endpoint is asked."""
+"""What an endpoint is asked, and what it is to answer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ._dicom.items import CALLED_AE, CALLING_AE, check_ae_title
 
 @dataclass(frozen=True)
 class Check:
-    """How an endpoint is asked; ValueError in one sentence for a value that cannot be.
+    """How an endpoint is asked; raises ValueError, one sentence, for a value that cannot be.
 
-    kind: tcp, http, associate or echo. An empty host is the endpoint's address.
+    kind: tcp, http, associate or echo. host: the HTTP Host header; empty: the endpoint's address.
     """
 
     kind: str = "tcp"

@@ -26,7 +26,7 @@ _RECEIVE = 16384
 
 _RECEIVE = 16384
 
-# What is waited for in each phase, as the sentences name it.
+# What each phase waits for, as the sentences name it.
 _AWAITED = {
     "resolve": "an address for its name",
     "connect": "a connection",
@@ -51,8 +51,8 @@ _ERRNOS = {
 class Conversation:
     """One connection to an endpoint, phase by phase.
 
-    Each phase is a coroutine that leaves its seconds in latency; within() puts a
-    deadline around some of them and turns every error into a Failure.
+    Each phase is a coroutine that leaves its duration, in seconds, in latency; within() puts a deadline around some of
+    them and turns every error into a Failure.
     """
 
     def __init__(self, address: str, port: int, check: Check) -> None:
@@ -71,7 +71,7 @@ class Conversation:
         self.source: tuple[str, int] | None = None
 
     async def within(self, seconds: float, phases: Awaitable[None]) -> None:
-        """Await phases for so many seconds at most; Failure says what went wrong and when."""
+        """Await phases for some seconds at most; raise Failure, which says what went wrong and in which phase."""
         try:
             async with Deadline(seconds):
                 await phases
@@ -81,7 +81,7 @@ class Conversation:
             raise self._failure(error) from error
 
     async def ask(self) -> None:
-        """The whole check; when answered_at is set, only the release is left."""
+        """Carry out the whole check. Once answered_at is set, only the release is left."""
         await self.connect()
         try:
             if self._check.kind == "http":
@@ -93,7 +93,7 @@ class Conversation:
         except DicomError as error:
             rejection = self._requestor.rejection
             if self._check.kind == "associate" and rejection is not None and rejection.busy:
-                # It speaks DICOM and has its reasons: full is not dead.
+                # It speaks DICOM and is at its limit: busy is not dead.
                 self.note = f"is busy: {rejection.text}"
             elif error.kind in ("not_accepted", "echo_status"):
                 self.failure = error
@@ -104,6 +104,7 @@ class Conversation:
             await self.release()
 
     async def connect(self) -> None:
+        """Resolve the name and connect to the first of its addresses that accepts."""
         addresses = await resolve(self._address, self._port)
         with self._in_phase("connect"):
             for number, (family, sockaddr) in enumerate(addresses, 1):
@@ -120,6 +121,7 @@ class Conversation:
                     self._socket.close()
 
     async def ask_head(self) -> None:
+        """Send HEAD; raise HttpError for a status that the check does not accept."""
         decoder = http_head.HeadDecoder()
         host = self._check.host or (f"[{self._address}]" if ":" in self._address else self._address)
         with self._in_phase("http"):
@@ -128,10 +130,12 @@ class Conversation:
             raise http_head.HttpError("http_status", f"answered HTTP {self.head.status}, not {self._check.status}")
 
     async def associate(self) -> None:
+        """Negotiate an association for Verification."""
         with self._in_phase("associate"):
             await self._exchange(self._requestor.associate(), self._requestor)
 
     async def echo(self) -> None:
+        """Send a C-ECHO over the association."""
         with self._in_phase("echo"):
             await self._exchange(self._requestor.echo(), self._requestor)
 
@@ -141,15 +145,16 @@ class Conversation:
             await self._exchange(self._requestor.release(), self._requestor)
 
     async def release_within(self, seconds: float) -> None:
-        """Release in so many seconds at most; what was asked has been answered, come what may."""
+        """Release in some seconds at most, whatever comes of it: what was asked has been answered."""
         with contextlib.suppress(Failure):
             await self.within(seconds, self.release())
 
     def close(self) -> None:
+        """Close the connection, after an A-ABORT where the association has not been released."""
         if self._socket is None:
             return
         if self._requestor.associated:
-            # Not released: tell the peer, if that costs no waiting (PS3.8 9.2, A-ABORT).
+            # Only if that takes no waiting (PS3.8 9.2, A-ABORT).
             with contextlib.suppress(OSError):
                 self._socket.send(encode(Abort()))
         self._socket.close()
@@ -161,8 +166,8 @@ class Conversation:
             answer = decoder.receive(data)
             if answer is not None:
                 return answer
-            # Acknowledge at once: a peer with Nagle's algorithm that sends an answer in two
-            # parts, as DCMTK does, else waits 40 ms before the second. Not kept by the kernel.
+            # Acknowledge at once: a peer with Nagle's algorithm that sends an answer in two parts, as DCMTK does,
+            # otherwise waits 40 ms before the second. The kernel does not keep this setting.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             data = await self._loop.sock_recv(self._socket, _RECEIVE)
             if not data:

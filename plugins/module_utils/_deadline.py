@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A limit of time for a block of asyncio code that does not count what this process slept through."""
+"""A time limit for asyncio code that does not count the time in which this process did not run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LATE = 0.01
 
 
 class Deadline:
-    """Ends the block of an `async with` after so many seconds with asyncio.TimeoutError.
+    """End the block of an `async with` after some seconds with asyncio.TimeoutError.
 
-    A timer that fires late gives the block that time again: this process did not run,
-    so what the peer sent meanwhile has not been read yet.
+    A timer that fires late extends the block by that delay: this process did not run, so what the peer has sent
+    meanwhile is still to be read.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An endpoint is asked over TCP, under one deadline: by connecting, HTTP HEAD or DICOM."""
+"""Ask an endpoint over TCP, under one deadline: by connecting, by HTTP HEAD or by DICOM."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ._http_head import Head
 
 @dataclass
 class Answer:
-    """What came of asking: seconds by phase and in all, and the failure, if any.
+    """What came of asking an endpoint.
 
-    note: what is worth telling although it is no failure; head: of an HTTP answer;
-    source: address and port from which it was asked, where a connection was made.
+    total, latency: seconds, in all and of each phase; note: what is worth saying although it is no failure; head: of an
+    HTTP answer; source: address and port from which the connection was made, if one was.
     """
 
     total: float
@@ -33,13 +33,13 @@ class Answer:
 
 
 async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
-    """Ask an endpoint once, in timeout seconds at most, and tell how it went."""
+    """Ask an endpoint once, for timeout seconds at most."""
     conversation = Conversation(address, port, check)
     started = asyncio.get_running_loop().time()
     try:
         await conversation.within(timeout, conversation.ask())
     except Failure as error:
-        # After the answer only the release can fail, which says nothing about the service.
+        # After the answer only the release can fail, which says nothing of the service.
         if conversation.answered_at is None:
             conversation.failure = error
     finally:
@@ -57,7 +57,7 @@ async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
 
 
 def socket_limit(wanted: int) -> int:
-    """How many sockets, up to wanted, this process may have open; raises its own limit for it."""
+    """Return how many sockets, up to wanted, this process may open; raise its limit of open files for them."""
     reserve = 64  # files that Python and Ansible have open
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted + reserve:

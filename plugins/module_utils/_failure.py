@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong when an endpoint is asked: one error, one list of kinds."""
+"""What can go wrong when an endpoint is asked: one exception, one table of its kinds."""
 
 from __future__ import annotations
 
-#: Every kind of failure, with what it means. Each text that goes with one is a
-#: predicate: it continues a sentence that begins with the endpoint.
+#: Every kind of failure, with its meaning.
 KINDS = {
     "refused": "connection refused",
     "timeout": "timed out",
@@ -20,16 +19,16 @@ KINDS = {
     "aborted": "association aborted",
     "not_accepted": "association accepted, Verification not",
     "echo_status": "C-ECHO answered with a status other than success",
-    "wrong_pdu": "DICOM, but not what was due",
-    "malformed": "an answer in another protocol, or a malformed one",
-    "local": "the asking host itself could not ask",
+    "wrong_pdu": "DICOM, but not the expected PDU",
+    "malformed": "an answer that is malformed, or in another protocol",
+    "local": "the host that asks could not",
 }
 
 
 class Failure(Exception):
     """An endpoint did not answer as it should.
 
-    kind: one of KINDS; text: a predicate such as "refused the connection".
+    kind: one of KINDS; text: continues a sentence that begins with the endpoint, such as "refused the connection".
     """
 
     def __init__(self, kind: str, text: str) -> None:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a running HAProxy says of itself on its UNIX sockets.
+"""What a running HAProxy says about itself on its UNIX sockets.
 
-`parse_info`, `parse_stat` and `parse_proc` turn an answer into data and touch nothing else; `ask` puts one
-question; `gather` asks the worker, the master and the old workers, and puts their answers together.
+`parse_info`, `parse_stat`, `parse_proc` and `combine` are pure; `ask` sends one command; `gather` asks the worker, the
+master and the old workers, and combines their answers.
 
 Answers: HAProxy Management Guide, "9.1. CSV format" and "9.3. Unix Socket commands" (`show info`, `show stat`),
 "9.4. Master CLI" (`show proc`, `@!<pid>`). The same in 2.6 and in 3.0.
@@ -20,10 +20,10 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-# 50 nodes of 4 services are 120 kB; what is larger is not an answer.
+# Bytes of an answer; 50 nodes of 4 services take 120 kB.
 MAX_ANSWER = 16 * 1024 * 1024
 
-# Seconds between two questions to a master that is starting anew.
+# Seconds between two questions to a master that is being reloaded.
 POLL = 0.02
 
 # Column "type" of `show stat`.
@@ -31,9 +31,9 @@ BACKEND, SERVER = "1", "2"
 
 
 class NoAnswer(Exception):
-    """A socket did not answer; the message says in words which, and why.
+    """A socket did not answer; the message is a sentence that says which, and why.
 
-    `passing`: the master's socket answers so too for the moment in which a reload starts the master anew.
+    `passing`: the master's socket may also fail so for a moment, while a reload re-executes the master.
     """
 
     def __init__(self, message: str, passing: bool = False) -> None:
@@ -42,9 +42,9 @@ class NoAnswer(Exception):
 
 
 def ask(path: str, command: str, timeout: float) -> str:
-    """The whole answer to one command on a stats or master socket, within `timeout` seconds in all.
+    """Return the whole answer to one command on a stats or master socket, within `timeout` seconds in all.
 
-    Raises NoAnswer when the socket is absent, refuses, is forbidden, says nothing in time or does not stop talking.
+    Raises NoAnswer when the socket is absent, refuses, may not be opened, does not answer in time or answers too much.
     """
     deadline = time.monotonic() + timeout
     answer = bytearray()
@@ -53,7 +53,7 @@ def ask(path: str, command: str, timeout: float) -> str:
             connection.settimeout(timeout)
             connection.connect(path)
             connection.sendall(command.encode("ascii") + b"\n")
-            # The master socket waits for another command until it hears that there is none.
+            # The master socket waits for another command until it sees the end of the stream.
             connection.shutdown(socket.SHUT_WR)
             while True:
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -62,31 +62,31 @@ def ask(path: str, command: str, timeout: float) -> str:
                     return answer.decode("utf-8", "replace")
                 answer += part
                 if len(answer) > MAX_ANSWER:
-                    raise NoAnswer("%s sent more than %d MiB: this is no HAProxy." % (path, MAX_ANSWER >> 20))
+                    raise NoAnswer(f"{path} sent more than {MAX_ANSWER >> 20} MiB: this is not HAProxy.")
     except FileNotFoundError:
-        raise NoAnswer("There is no socket %s: HAProxy does not run, or its socket is elsewhere." % path) from None
+        raise NoAnswer(f"There is no socket {path}: HAProxy is not running, or its socket is elsewhere.") from None
     except ConnectionRefusedError:
-        raise NoAnswer("%s refuses: nothing listens there, HAProxy does not run." % path, passing=True) from None
+        raise NoAnswer(f"{path} refuses connections: HAProxy is not running.", passing=True) from None
     except (ConnectionResetError, BrokenPipeError):
-        raise NoAnswer("%s hung up without an answer." % path, passing=True) from None
+        raise NoAnswer(f"{path} closed the connection without an answer.", passing=True) from None
     except socket.timeout:
-        raise NoAnswer("%s did not answer within %g s: HAProxy hangs." % (path, timeout)) from None
+        raise NoAnswer(f"{path} did not answer within {timeout:g} s: HAProxy hangs.") from None
     except PermissionError:
-        raise NoAnswer("%s may not be opened by this user: root is needed." % path) from None
+        raise NoAnswer(f"{path} may not be opened by this user: root is needed.") from None
     except OSError as error:
-        raise NoAnswer("%s cannot be asked: %s." % (path, error.strerror or error)) from None
+        raise NoAnswer(f"{path} cannot be asked: {error.strerror or error}.") from None
 
 
 def parse_info(text: str) -> dict[str, str]:
-    """Answer of `show info`: each line is `Name: value`."""
+    """Parse the answer of `show info`, whose lines are `Name: value`."""
     pairs = (line.partition(": ") for line in text.splitlines())
     return {name: value.strip() for name, colon, value in pairs if colon}
 
 
 def parse_stat(text: str) -> list[dict[str, str]]:
-    """Answer of `show stat` in CSV: one dict for each frontend, backend and server, keyed by the header's names.
+    """Parse the CSV of `show stat`: a dict for each frontend, backend and server, keyed by the names in the header.
 
-    Empty where there is no such answer, as from the master for a worker that has just ended.
+    Returns an empty list for any other answer, such as the master's for a worker that has just ended.
     """
     header, rows = "# pxname,", text.lstrip()
     if not rows.startswith(header):
@@ -98,10 +98,10 @@ _PROC = re.compile(r"(\d+)\s+(\S+)\s+(\d+)(?: \[failed: (\d+)\])?\s+(\d+)d(\d+)h
 
 
 def parse_proc(text: str) -> dict:
-    """Answer of `show proc`: `reloads`, `failed_reloads` (those since the last good one) and `workers`.
+    """Parse the answer of `show proc`: `reloads`, `failed_reloads` (since the last good one) and `workers`.
 
-    A worker has `pid`, `current` (False: it was replaced by a reload and lives for its last sessions) and
-    `uptime_s`. Raises ValueError where there is no line of a master: the socket is not a master's.
+    A worker has `pid`, `current` (False: replaced by a reload, it ends with its last session) and `uptime_s`. Raises
+    ValueError where the answer has no line of a master: the socket is not a master's.
     """
     reloads, workers, section = {}, [], ""
     for line in text.splitlines():
@@ -124,8 +124,8 @@ def _number(text: str | None) -> int | None:
 
 
 def _node(row: dict[str, str], old: int) -> dict:
-    """A node as its check sees it. `up` is None until a check has finished: a new worker calls every node up."""
-    # "* " marks a check that is under way now; the rest is the result of the one before.
+    """Return a node as its check sees it. `up` is None until a check has finished: a new worker calls every node up."""
+    # "* " marks a check that is under way; the rest is the result of the one before.
     check_status = (row["check_status"] or "").lstrip("* ")
     up = row["status"].startswith(("UP", "DRAIN", "no check"))
     return {
@@ -144,7 +144,7 @@ def _node(row: dict[str, str], old: int) -> dict:
 
 
 def _sessions(rows: list[dict[str, str]], kind: str) -> Counter:
-    """Sessions now, keyed by backend and by "BACKEND" or the node's name; without the backends that have no node."""
+    """Count the sessions by backend and "BACKEND" or node name; leave out backends without nodes."""
     services = {row["pxname"] for row in rows if row["type"] == SERVER}
     return Counter(
         {
@@ -156,10 +156,10 @@ def _sessions(rows: list[dict[str, str]], kind: str) -> Counter:
 
 
 def combine(current: list[dict[str, str]], old: list[list[dict[str, str]]]) -> dict:
-    """`services`, `sessions` and `old_sessions` of the module haproxy_info.
+    """Return `services`, `sessions` and `old_sessions` as the module haproxy_info returns them.
 
-    `current` is `show stat` of the current worker, `old` one of each old worker. What an old worker alone knows, a
-    service or a node that the reload took out, counts among the sessions and is no node.
+    `current` is the `show stat` of the current worker, `old` those of the old workers. A service or node that a reload
+    has removed counts among the sessions, and is not among the nodes.
     """
     by_node = sum((_sessions(rows, SERVER) for rows in old), Counter())
     by_service = sum((_sessions(rows, BACKEND) for rows in old), Counter())
@@ -178,24 +178,25 @@ def combine(current: list[dict[str, str]], old: list[list[dict[str, str]]]) -> d
 
 
 def _ask_worker(path: str, timeout: float) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Return `show info` and `show stat` of the current worker."""
     info, header, stat = ask(path, "show info;show stat", timeout).partition("# pxname,")
     return parse_info(info), parse_stat(header + stat)
 
 
 def _ask_master(path: str, timeout: float) -> tuple[dict, list[list[dict[str, str]]]]:
-    """`show proc` of the master, and `show stat` of each old worker that answers."""
+    """Return `show proc` of the master, and `show stat` of each old worker."""
     deadline = time.monotonic() + timeout
     try:
         answer = ask(path, "show proc", timeout)
         processes = parse_proc(answer)
     except ValueError:
-        raise NoAnswer("%s is not the socket of a HAProxy master." % path, passing=not answer) from None
+        raise NoAnswer(f"{path} is not the socket of an HAProxy master.", passing=not answer) from None
 
     def ask_old(worker: dict) -> list[dict[str, str]]:
         try:
-            return parse_stat(ask(path, "@!%d show stat" % worker["pid"], max(deadline - time.monotonic(), 0.001)))
+            return parse_stat(ask(path, f"@!{worker['pid']} show stat", max(deadline - time.monotonic(), 0.001)))
         except NoAnswer:
-            return []  # it hangs, or ended a moment ago: what it carries cannot be known
+            return []  # it hangs, or has just ended: what it carries is unknown
 
     old = [worker for worker in processes["workers"] if not worker["current"]]
     with ThreadPoolExecutor(max(len(old), 1)) as pool:
@@ -206,7 +207,7 @@ def _ask_master(path: str, timeout: float) -> tuple[dict, list[list[dict[str, st
 
 
 def gather(stats_socket: str, master_socket: str, timeout: float) -> dict:
-    """Everything that the module haproxy_info returns. Both sockets are asked at once, within `timeout` seconds."""
+    """Ask both sockets at once, for `timeout` seconds at most; return what the module haproxy_info returns."""
     deadline = time.monotonic() + timeout
     with ThreadPoolExecutor(2) as pool:
         worker = pool.submit(_ask_worker, stats_socket, timeout)
@@ -222,13 +223,13 @@ def gather(stats_socket: str, master_socket: str, timeout: float) -> dict:
         try:
             processes, old = master.result() if master else _ask_master(master_socket, deadline - time.monotonic())
         except NoAnswer as reason:
-            # A worker has a master; where that does not answer, a reload is under way.
+            # A worker has a master: where that does not answer, a reload is under way.
             master = None
             if info and reason.passing and time.monotonic() + POLL < deadline:
                 select.select([], [], [], POLL)
                 continue
             processes, old = {"reloads": None, "failed_reloads": None, "workers": []}, []
-            # Where the worker is silent too, its own reason says it.
+            # Where the worker is silent too, its reason is enough.
             silent += [] if silent else [str(reason)]
         break
 

@@ -14,27 +14,27 @@ from ._failure import Failure
 CHECK_PATH = "/"
 CHECK_STATUS = "200-399"
 
-#: Bytes of status line and headers that are taken from a peer.
+#: Bytes of status line and headers that are accepted from a peer.
 MAX_HEAD = 16384
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\Z)")
 
 
 class HttpError(Failure):
-    """The peer did not answer as an HTTP server should."""
+    """The peer did not answer as the HTTP check expects."""
 
 
 def parse_statuses(value: str) -> tuple[range, ...]:
-    """HAProxy's list of accepted statuses ("200", "200-399", "200,302,401") as ranges.
+    """Parse HAProxy's list of accepted statuses, such as "200-399" or "200,302,401" (manual, http-check expect status).
 
-    ValueError says what is wrong (HAProxy's manual, http-check expect status).
+    Raises ValueError, one sentence, where it is none.
     """
     ranges = []
     for part in value.split(","):
         match = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", part)
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise ValueError(
-                f"check_status is {value!r}: it is a list of statuses and ranges without spaces,"
+                f"check_status is {value!r}: it must be a list of statuses and ranges without spaces,"
                 " such as 200 or 200-399 or 200,302,401"
             )
         ranges.append(range(int(match[1]), int(match[2] or match[1]) + 1))
@@ -42,20 +42,23 @@ def parse_statuses(value: str) -> tuple[range, ...]:
 
 
 def check_path(value: str) -> str:
-    """Return value, a path that fits into a request line; ValueError otherwise."""
+    """Return value, a path that fits into a request line; raise ValueError, one sentence, otherwise."""
     if re.fullmatch(r"/[!-~]*", value) is None:
-        raise ValueError(f"check_path is {value!r}: it begins with / and has printable ASCII characters without spaces")
+        raise ValueError(
+            f"check_path is {value!r}: it must begin with / and have printable ASCII characters without spaces"
+        )
     return value
 
 
 def check_host(value: str) -> str:
-    """Return value, a host that fits into the Host header; ValueError otherwise."""
+    """Return value, a host that fits into the Host header; raise ValueError, one sentence, otherwise."""
     if re.fullmatch(r"[A-Za-z0-9._~:%\[\]-]+", value) is None:
-        raise ValueError(f"check_host is {value!r}: it is a name or an address, with a port if need be")
+        raise ValueError(f"check_host is {value!r}: it must be a name or an address, optionally with a port")
     return value
 
 
 def head_request(path: str, host: str) -> bytes:
+    """Encode the request, after whose answer the server closes the connection."""
     return (
         f"HEAD {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: pacs.loadbalancer\r\nConnection: close\r\n\r\n"
     ).encode("ascii")
@@ -70,18 +73,18 @@ class Head:
 
 
 class HeadDecoder:
-    """Bytes in, one Head out; holds at most MAX_HEAD bytes and what was fed last."""
+    """Find the head of an answer in a stream of bytes; hold at most MAX_HEAD bytes and what was received last."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     @property
     def pending(self) -> int:
-        """Number of bytes held that are no whole head yet."""
+        """Number of bytes held that are not a whole head yet."""
         return len(self._buffer)
 
     def receive(self, data: bytes) -> Head | None:
-        """The head once it is whole, None before; HttpError of kind malformed."""
+        """Return the head once data completes it, None before; raise HttpError of kind malformed."""
         self._buffer += data
         start = bytes(self._buffer[:5])
         if start != b"HTTP/"[: len(start)]:

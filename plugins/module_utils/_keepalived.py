@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a running Keepalived says of itself.
+"""What a running Keepalived says about itself.
 
 Keepalived has no socket: on a signal it writes a file into /tmp. keepalived(8), "SIGNALS": SIGRTMIN+2 gives
 keepalived.json (the instances), SIGUSR1 gives keepalived.data (the configuration in use, in text). The same in
-2.2.7 and in 2.3.3. It writes under another name in /tmp and renames, then fills: a file that is there may be short.
+2.2.7 and in 2.3.3. It renames the file into place before it fills it, so that a file may be incomplete.
 
 `parse_json` and `parse_data` are pure; `gather` asks the daemon and the kernel.
 """
@@ -41,13 +41,13 @@ STATES = {0: "INIT", 1: "BACKUP", 2: "MASTER", 3: "FAULT", 97: "DELETED", 98: "S
 
 
 class NoAnswer(Exception):
-    """Keepalived does not run or does not answer; the message says in words which."""
+    """Keepalived is not running or does not answer; the message is a sentence that says which."""
 
 
 def parse_json(text: str) -> list[dict]:
-    """keepalived.json: the instances, without peers. Raises ValueError for a file that is not whole or not of this form.
+    """Return the instances of keepalived.json, without peers; raise ValueError for an incomplete or unknown file.
 
-    `last_transition` is in seconds since the epoch; a reload sets it anew.
+    `last_transition` is in seconds since the epoch; a reload resets it.
     """
     content = json.loads(text)
     try:
@@ -55,7 +55,7 @@ def parse_json(text: str) -> list[dict]:
         entries = content["vrrp"] if isinstance(content, dict) else content
         return [_instance(entry["data"], entry["stats"]) for entry in entries]
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("keepalived.json is of another form: %s" % error) from None
+        raise ValueError(f"keepalived.json has an unknown form: {error}") from None
 
 
 def _instance(data: dict, stats: dict) -> dict:
@@ -76,11 +76,11 @@ def _instance(data: dict, stats: dict) -> dict:
 
 
 def parse_data(text: str) -> dict:
-    """keepalived.data: `configuration`, the router_id of global_defs, and `peers`, addresses keyed by instance.
+    """Return of keepalived.data `configuration`, the router_id of global_defs, and `peers`, addresses by instance.
 
-    Raises ValueError for a file that is not whole.
+    Raises ValueError for an incomplete file.
     """
-    # The last part; whatever is read below stands before it.
+    # The last section, after everything that is read below.
     whole, end, _interfaces = text.partition("------< Interfaces >------")
     if not end:
         raise ValueError("keepalived.data ends early")
@@ -101,28 +101,28 @@ def parse_data(text: str) -> dict:
 
 
 def daemon_pid(pid_file: str) -> int:
-    """Process id of this user's running Keepalived; raises NoAnswer where there is none.
+    """Return the process ID of this user's running Keepalived; raise NoAnswer where there is none.
 
-    A pid file may outlive its daemon, and the number then is a stranger's, who must get no signal.
+    A pid file may outlive its daemon; the number may then belong to another program, which must get no signal.
     """
     try:
         with open(pid_file, encoding="ascii") as file:
             pid = int(file.read())
-        with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as file:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             status = dict(line.rstrip("\n").partition(":\t")[::2] for line in file)
     except (OSError, ValueError):
         status = {}
     if status.get("Name") != "keepalived":
-        raise NoAnswer("Keepalived does not run: %s names no process of it." % pid_file)
+        raise NoAnswer(f"Keepalived is not running: {pid_file} does not name a process of it.")
     if int(status["Uid"].split()[0]) != os.geteuid():
-        raise NoAnswer("Keepalived (process %d) is another user's: root is needed." % pid)
+        raise NoAnswer(f"Keepalived (process {pid}) belongs to another user: root is needed.")
     return pid
 
 
 def _read(path: str) -> tuple[tuple, str] | None:
-    """Identity and text of a dump; None where there is none that this user's Keepalived wrote.
+    """Return identity and text of a dump, None where this user's Keepalived has written none.
 
-    Anyone may put something under that name into /tmp: a link is not followed, a pipe does not block.
+    Anyone may put something under that name into /tmp: a link is not followed, and a pipe does not block.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -140,9 +140,9 @@ def _read(path: str) -> tuple[tuple, str] | None:
 
 
 def dump(pid: int, signal_number: int, name: str, parse, deadline: float):
-    """What `parse` makes of the dump `name`, written after this call began; `deadline` as of time.monotonic().
+    """Return what `parse` makes of the dump `name` that the daemon writes on a signal.
 
-    Raises NoAnswer when there is none by then.
+    `deadline` is a time of time.monotonic(); raises NoAnswer when there is no dump by then.
     """
     path = os.path.join(DUMPS.format(pid=pid), name)
     before = _read(path)
@@ -151,28 +151,28 @@ def dump(pid: int, signal_number: int, name: str, parse, deadline: float):
         again = min(deadline, time.monotonic() + RESEND)
         while time.monotonic() < again:
             now = _read(path)
-            # The new file is made while the old one still exists: it has another inode.
+            # The new file is created while the old one exists, so that it has another inode.
             if now and (not before or now[0] != before[0]):
                 try:
                     return parse(now[1])
                 except ValueError:
-                    pass  # still being written
+                    pass  # incomplete
             select.select([], [], [], POLL)
-    raise NoAnswer("Keepalived (process %d) did not write /tmp/%s in time: it hangs or is starting." % (pid, name))
+    raise NoAnswer(f"Keepalived (process {pid}) did not write /tmp/{name} in time: it hangs or is still starting.")
 
 
 def version_of(pid: int) -> str | None:
-    """Version of the program that runs, which is not always that of the installed package."""
-    # The link leads to the file of the process, also when an upgrade has replaced it.
-    said = subprocess.run(
-        ["/proc/%d/exe" % pid, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    """Return the version of the running program, which is not always that of the installed package."""
+    # The link leads to the file that the process runs, even when an upgrade has replaced it.
+    output = subprocess.run(
+        [f"/proc/{pid}/exe", "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     ).stdout
-    found = re.search(r"Keepalived v(\S+)", said.decode("utf-8", "replace"))
+    found = re.search(r"Keepalived v(\S+)", output.decode("utf-8", "replace"))
     return found.group(1) if found else None
 
 
 def gather(pid_file: str, timeout: float) -> dict:
-    """Everything that the module keepalived_info returns; the daemon has `timeout` seconds."""
+    """Return what the module keepalived_info returns; give the daemon `timeout` seconds."""
     moments = {address: int(moment) for address, moment in held_since().items()}
     answer = {
         "running": False,
@@ -191,12 +191,12 @@ def gather(pid_file: str, timeout: float) -> dict:
     except NoAnswer as reason:
         return {**answer, "msg": str(reason)}
     except (FileNotFoundError, ProcessLookupError):
-        return {**answer, "msg": "Keepalived ended while it was asked."}
+        return {**answer, "msg": "Keepalived ended while it was being asked."}
     for instance in instances:
         plain = [vip.partition("/")[0] for vip in instance["vips"]]
         held = [vip for vip in plain if vip in moments]
         transition = int(instance.pop("last_transition"))
-        # A reload sets Keepalived's own moment anew; the kernel knows since when the VIP is here.
+        # A reload resets Keepalived's own moment; the kernel knows since when the VIP has been here.
         since = min(moments[vip] for vip in held) if instance["state"] == "MASTER" and held else transition
         instance.update(since=since, held=held, peers=data["peers"].get(instance["name"], []))
     return {**answer, "running": True, "configuration": data["configuration"], "instances": instances}

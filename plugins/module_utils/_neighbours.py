@@ -4,12 +4,12 @@
 
 """Who on this link answers for an address: ARP for IPv4, Neighbour Discovery for IPv6.
 
-`arp_probe`, `arp_sender`, `solicitation`, `advertised` are a pure codec; `owners` sends and listens.
+`arp_probe`, `arp_sender`, `solicitation` and `advertised` are a pure codec; `owners` sends and receives.
 
-Both questions leave the neighbours' tables as they were. The ARP probe names 0.0.0.0 as its sender (RFC 5227,
-2.1.1), so nobody learns from it. The solicitation names the host's own link-local address, so that the owner answers
-to this host alone: to the unspecified address it would answer to all nodes (RFC 4861, 7.2.4), and of two owners each
-would overwrite the other in everybody's table.
+Neither question changes a neighbour table. The sender of an ARP probe is 0.0.0.0 (RFC 5227, 2.1.1), so that nobody
+learns from it. The solicitation comes from the host's own link-local address, so that the owner answers to this host
+alone: from the unspecified address it would answer to all nodes (RFC 4861, 7.2.4), and each of two owners would
+overwrite the other in every table.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ ETHERTYPE_IPV4, ETHERTYPE_ARP = 0x0800, 0x0806
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS = 1, 2
 
-# Not in Python's socket module: linux/icmpv6.h. The filter has a bit for each type; set means blocked.
+# linux/icmpv6.h; not in Python's socket module. The filter has a bit for each type; a set bit blocks.
 ICMPV6_FILTER = 1
 ONLY_ADVERTISEMENTS = struct.pack(
     "=8I", *(0xFFFFFFFF & ~(1 << 136 - 32 * n) if n == 4 else 0xFFFFFFFF for n in range(8))
 )
 
-# A question can be lost: each is sent three times, as RFC 5227 does.
+# A question can be lost: each is sent three times, as in RFC 5227.
 QUESTIONS = 3
-# After the first answer a second owner has this long, in seconds.
+# Seconds that a second owner has after the first answer.
 SETTLE = 0.2
 
 
 class CannotAsk(Exception):
-    """This host cannot ask on that interface; the message says in words why."""
+    """This host cannot ask on that interface; the message is a sentence that says why."""
 
 
 def text_of(mac: bytes) -> str:
+    """Write a MAC address as usual, such as 5a:0c:63:c2:f8:b1."""
     return mac.hex(":")
 
 
 def arp_probe(mac: bytes, address: bytes) -> bytes:
-    """Ethernet frame of an ARP probe.
+    """Encode the Ethernet frame of an ARP probe.
 
     ======  ===============================================
     bytes   RFC 826, with the sender of RFC 5227, 2.1.1
@@ -69,7 +70,7 @@ def arp_probe(mac: bytes, address: bytes) -> bytes:
 
 
 def arp_sender(frame: bytes) -> tuple[str, str] | None:
-    """Address and MAC that the sender of an ARP frame claims; None for a probe and for all that is not ARP for IPv4.
+    """Return address and MAC that the sender of an ARP frame claims; None for a probe and for any other frame.
 
     A request claims as much as a reply: its sender uses the address.
     """
@@ -80,7 +81,7 @@ def arp_sender(frame: bytes) -> tuple[str, str] | None:
 
 
 def solicitation(mac: bytes, address: bytes) -> bytes:
-    """ICMPv6 message of a Neighbour Solicitation (RFC 4861, 4.3); the kernel fills in the checksum.
+    """Encode a Neighbour Solicitation (RFC 4861, 4.3), whose checksum the kernel fills in.
 
     Byte 0 type 135, 1 code 0, 2-3 checksum, 4-7 reserved, 8-23 target, 24-25 option 1 of 8 bytes, 26-31 own MAC.
     """
@@ -93,12 +94,12 @@ def solicitation(mac: bytes, address: bytes) -> bytes:
 
 
 def solicited_node(address: bytes) -> bytes:
-    """The multicast address that every owner of an address listens to: ff02::1:ff00:0/104 and its last 24 bits."""
+    """Return the multicast address that every owner of an address listens to (RFC 4291, 2.7.1)."""
     return bytes.fromhex("ff0200000000000000000001ff") + address[-3:]
 
 
 def advertised(message: bytes) -> tuple[str, str] | None:
-    """Target and MAC of a Neighbour Advertisement (RFC 4861, 4.4); None for all that is not one with a MAC.
+    """Return target and MAC of a Neighbour Advertisement (RFC 4861, 4.4); None for any other message.
 
     Byte 0 type 136, 1 code 0, 2-3 checksum, 4-7 flags, 8-23 target, then options: type, length in 8 bytes, value.
     """
@@ -126,7 +127,7 @@ class _Arp:
     def ask(self, mac: bytes, address: bytes) -> None:
         self.socket.send(arp_probe(mac, address))
 
-    def heard(self) -> tuple[str, str] | None:
+    def received(self) -> tuple[str, str] | None:
         return arp_sender(self.socket.recv(65536))
 
 
@@ -145,9 +146,9 @@ class _Ndp:
         group = socket.inet_ntop(socket.AF_INET6, solicited_node(address))
         self.socket.sendto(solicitation(mac, address), (group, 0, 0, self.index))
 
-    def heard(self) -> tuple[str, str] | None:
+    def received(self) -> tuple[str, str] | None:
         message, ancillary, _flags, _sender = self.socket.recvmsg(65536, socket.CMSG_SPACE(4))
-        # Less than 255 hops: a router passed it on, and it is no neighbour's (RFC 4861, 7.1.2).
+        # Less than 255 hops: a router has forwarded it, so it is not a neighbour's (RFC 4861, 7.1.2).
         near = any(
             kind == socket.IPV6_HOPLIMIT and value == struct.pack("=i", 255) for _level, kind, value in ancillary
         )
@@ -155,23 +156,22 @@ class _Ndp:
 
 
 def owners(interface: str, addresses: list[str], timeout: float) -> dict[str, list[str]]:
-    """For each address, as it was written, the MACs that answer for it on this link, sorted; none: an empty list.
+    """Return for each address, as it was written, the sorted MACs that answer for it on this link.
 
-    Waits `timeout` seconds for addresses that nobody answers for, and returns earlier when each has been answered and
-    a second owner has had its time. The host does not answer itself, so its own addresses show only other owners.
-    Raises CannotAsk.
+    Waits `timeout` seconds, or less when every address has been answered for and a second owner has had its time. A
+    host does not answer itself, so that its own addresses show only other owners. Raises CannotAsk.
     """
     try:
         asked = {text: ipaddress.ip_address(text) for text in addresses}
     except ValueError as error:
-        raise CannotAsk("%s." % error) from None
+        raise CannotAsk(f"{error}.") from None
     found: dict[str, set[str]] = {str(address): set() for address in asked.values()}
     try:
         _collect(interface, list(asked.values()), found, timeout)
     except PermissionError:
-        raise CannotAsk("Asking who owns an address needs root: raw sockets are for root alone.") from None
+        raise CannotAsk("Asking who owns an address needs root, for raw sockets.") from None
     except OSError as error:
-        raise CannotAsk("Interface %s cannot be asked: %s." % (interface, error.strerror or error)) from None
+        raise CannotAsk(f"Interface {interface} cannot be asked: {error.strerror or error}.") from None
     return {text: sorted(found[str(address)]) for text, address in asked.items()}
 
 
@@ -182,7 +182,7 @@ def _collect(interface: str, addresses: list, found: dict[str, set[str]], timeou
         stack.enter_context(links[4].socket)
         mac = links[4].mac()
         if not mac:
-            raise CannotAsk("Interface %s is not Ethernet: it has no neighbours to ask." % interface)
+            raise CannotAsk(f"Interface {interface} is not Ethernet: it has no neighbours to ask.")
         if any(address.version == 6 for address in addresses):
             links[6] = _Ndp(interface)
             stack.enter_context(links[6].socket)
@@ -203,7 +203,7 @@ def _collect(interface: str, addresses: list, found: dict[str, set[str]], timeou
                 return
             next_question = began + timeout * question / QUESTIONS if question < QUESTIONS else end
             for key, _events in selector.select(max(min(end, next_question) - now, 0)):
-                address, answering = key.data.heard() or ("", "")
+                address, answering = key.data.received() or ("", "")
                 if answering not in found.get(address, (answering,)):
                     found[address].add(answering)
                     last_news = time.monotonic()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A virtual address is asked every few milliseconds, whatever becomes of the requests before."""
+"""Ask a virtual IP every few milliseconds, whatever becomes of the requests before."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from ._failure import Failure
 from ._resolver import resolve
 from ._timeline import Sample, summarise
 
-# Of the name of a node, a peer's own text, no more is kept of each answer.
+# Characters that are kept of a node's name, which is whatever the peer sends.
 _NODE_NAME = 64
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked how often; interval, duration and timeout (of each request) in seconds.
+    """What to ask, how often and for how long; raises ValueError, one sentence, for a value that cannot be.
 
-    hold: one association is kept open, and a C-ECHO sent on it every interval, or when the
-    one before is answered if that is later. node_header: the HTTP header that names the node.
-    stop_file: the probe ends before its time when a file of that name appears.
-    ValueError in one sentence for a value that cannot be.
+    interval, duration, timeout (of each request): seconds. hold: keep one association open, and send a C-ECHO on it
+    every interval, or when the one before is answered if that is later. node_header: the HTTP header that names the
+    node. stop_file: end early when a file of that name exists.
     """
 
     address: str
@@ -46,7 +45,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
-            raise ValueError(f"port is {self.port}: it is from 1 to 65535")
+            raise ValueError(f"port is {self.port}: it must be from 1 to 65535")
         for name in ("interval", "duration", "timeout"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name):g} s: it must be above 0")
@@ -55,17 +54,16 @@ class Plan:
         if allowed < wanted:
             raise ValueError(
                 f"an interval of {self.interval * 1000:g} ms and a timeout of {self.timeout:g} s"
-                f" can make {wanted} requests at a time, and a process on this host may have"
-                f" {allowed}: a longer interval or a shorter timeout is needed"
+                f" can keep {wanted} requests open at a time, and a process on this host may have"
+                f" {allowed}: use a longer interval or a shorter timeout"
             )
 
 
 class Pace:
-    """The moments at which a request is due, and how well this process keeps them.
+    """When requests are due, and how well this process keeps to that.
 
-    A moment that was slept through is not made up for. lag is the longest delay (s); stalls
-    are the delays (begin, end) that are long enough to be taken for a silence of the peer.
-    length is how long the probe lasts (s).
+    A request that is missed is not made up for. lag: the longest delay, in seconds; stalls: the delays (begin, end)
+    that are long enough to be mistaken for a silence of the peer; length: duration of the probe, in seconds.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -78,11 +76,11 @@ class Pace:
         self.stalls: list[tuple[float, float]] = []
 
     def now(self) -> float:
-        """Seconds since the probe began."""
+        """Return the seconds since the probe began."""
         return asyncio.get_running_loop().time() - self._zero
 
     async def wait(self, not_before: float = 0.0) -> bool:
-        """Wait until the next request is due; False when the probe is over."""
+        """Wait until the next request is due, and not_before at the earliest; return False when the probe is over."""
         if self._plan.stop_file and os.path.exists(self._plan.stop_file):
             self.length = self.now()
             return False
@@ -103,6 +101,7 @@ class Pace:
 
 
 async def _open_loop(plan: Plan) -> dict:
+    """Send each request when it is due, whether those before it are answered or not."""
     pace = Pace(plan)
     samples: list[Sample] = []
     running: set[asyncio.Task] = set()
@@ -131,7 +130,7 @@ async def _open_loop(plan: Plan) -> dict:
 
 
 async def _held_association(plan: Plan) -> dict:
-    """The probe begins when the association is open, and ends at the latest when it breaks."""
+    """Send C-ECHOs over one association; the probe begins when it is open, and ends when it breaks."""
     conversation = Conversation(plan.address, plan.port, plan.check)
     pace = Pace(plan)
     samples: list[Sample] = []
@@ -163,12 +162,12 @@ async def _held_association(plan: Plan) -> dict:
 
 
 async def _run(plan: Plan) -> dict:
-    # Once: a name server that hangs is no outage of the virtual address.
+    # Once: a name server that hangs is no outage of the virtual IP.
     ((_family, sockaddr), *_others) = await resolve(plan.address, plan.port)
     plan = replace(plan, address=sockaddr[0])
     return await (_held_association(plan) if plan.hold else _open_loop(plan))
 
 
 def run(plan: Plan) -> dict:
-    """Carry out a plan; what the module returns. Failure of kind name_not_found."""
+    """Carry out a plan and return what the module vip_probe returns; raise Failure of kind name_not_found."""
     return asyncio.run(_run(plan))

@@ -40,7 +40,7 @@ def inspect(unit: str) -> dict:
     return {
         "enabled": properties["UnitFileState"] == "enabled",
         "outdated": _newer(pid, sorted({properties["FragmentPath"], *loaded, *written} - {""})) if pid else [],
-        # systemd 252 overlooks a first drop-in beside a unit that it has loaded, and calls a masked unit always changed.
+        # systemd 252 overlooks the first drop-in of a unit that it has loaded, and calls a masked unit always changed.
         "needs_daemon_reload": properties["LoadState"] == "loaded"
         and (properties["NeedDaemonReload"] == "yes" or not written <= loaded),
     }

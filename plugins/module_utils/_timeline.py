@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests in, outages out: the statistics of a probe, pure."""
+"""The statistics of a probe: requests in, outages out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._failure import Failure
 
 @dataclass(frozen=True)
 class Sample:
-    """One request; sent and ended (answered or failed) in seconds since the probe began."""
+    """One request. sent and ended (answered or failed): seconds since the probe began; node: which node answered."""
 
     sent: float
     ended: float
@@ -31,15 +31,15 @@ def summarise(
     began: float,
     stalls: Iterable[tuple[float, float]] = (),
 ) -> dict:
-    """What a probe has seen that began at an epoch second and took length seconds.
+    """Return what the module vip_probe returns of a probe's samples.
 
-    A silence lasts from one answer to the next; the probe's begin and end count as answers.
-    A silence with a failed request in it is an outage. A failed request belongs to the
-    longest silence of those that its life, from sent to ended, touches: one that timed out
-    has lived on when others were already answered again.
+    length: seconds that the probe took; began: when it began, in seconds since the epoch; stalls: periods (begin, end)
+    in which the probe itself did not run, in seconds since it began.
 
-    stalls: when the probe itself did not run (begin, end). They are taken off a silence
-    in which nothing failed, since nobody was asked then. An outage is left as it was seen.
+    A silence lasts from one answer to the next; the begin and the end of the probe count as answers. A silence with a
+    failed request in it is an outage. A failed request belongs to the longest of the silences that it touches between
+    sent and ended: one that times out may outlast the outage. Stalls are subtracted from a silence in which nothing
+    failed, since nothing was asked then, and never from an outage.
     """
     answered = [s for s in samples if s.failure is None]
     failed = sorted((s for s in samples if s.failure is not None), key=lambda s: s.ended)
@@ -87,6 +87,7 @@ def summarise(
 
 
 def _silence_of(sample: Sample, points: list[float]) -> int:
+    """Return the index of the longest silence that a failed request touches."""
     last = len(points) - 2
     begin = min(max(bisect.bisect_right(points, sample.sent) - 1, 0), last)
     end = max(min(bisect.bisect_left(points, sample.ended) - 1, last), begin)
@@ -98,7 +99,7 @@ def _overlap(begin: float, end: float, stalls: Iterable[tuple[float, float]]) ->
 
 
 def _percentile(ordered: list[float], share: float) -> float:
-    """Nearest rank: the smallest value that is at least as large as that share of all."""
+    """Return the nearest rank: the smallest value that is at least as large as that share of all."""
     return ordered[math.ceil(share * len(ordered)) - 1]
 
 

@@ -7,33 +7,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: address_owner
-short_description: Who on the link answers for an address
+short_description: Find out who on the link answers for an address
 version_added: "1.0.0"
 description:
-  - Asks on an interface which MAC addresses answer for IP addresses, by ARP for IPv4 and Neighbour Discovery for IPv6. More
-    than one MAC for an address is a duplicate.
-  - Nobody's neighbour table is changed. The ARP question is a probe (RFC 5227), whose sender is C(0.0.0.0); the IPv6 question
-    is answered to this host alone.
-  - A host does not answer itself. Asked for an address that this host holds, the module shows only other owners, so that
+  - Asks on an interface which MAC addresses answer for IP addresses, by ARP for IPv4 and Neighbour Discovery for IPv6.
+    More than one MAC for an address is a duplicate.
+  - No neighbour table changes. The ARP question is a probe (RFC 5227), whose sender is C(0.0.0.0); the IPv6 question is
+    answered to this host alone.
+  - A host does not answer itself. For an address that this host holds, the module returns only other owners, so that
     anything in the list is a duplicate.
-  - Changes nothing. Needs root, and Python's standard library alone.
+  - Changes nothing. Needs root and Python's standard library only.
 options:
   interface:
-    description: The Ethernet interface (a bond, a bridge or a VLAN too) on whose link the addresses live.
+    description: The Ethernet interface (or a bond, bridge or VLAN) on whose link the addresses are.
     type: str
     required: true
   addresses:
-    description: IPv4 and IPv6 addresses, without prefix.
+    description: IPv4 and IPv6 addresses, without a prefix.
     type: list
     elements: str
     required: true
   timeout:
-    description: Seconds to wait for answers. When every address has been answered it takes 0.2 s.
+    description: Seconds to wait for answers. Once every address has been answered for, 0.2 s are enough.
     type: float
     default: 1
 attributes:
   check_mode:
-    description: Runs in check mode as otherwise.
+    description: Changes nothing, and so runs in check mode too.
     support: full
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
@@ -48,14 +48,16 @@ EXAMPLES = r"""
       - 2001:db8::10
   register: vip
 
-- name: Refuse a VIP that a stranger holds
+- name: Refuse a VIP that another host holds
   ansible.builtin.assert:
     that: vip.owners['198.51.100.10'] | difference(macs_of_the_load_balancers) | length == 0
 """
 
 RETURN = r"""
 owners:
-  description: For each address, as it was given, the MAC addresses that answered for it, sorted, in lower case; empty when nobody did.
+  description:
+    - For each address, as it was given, the MAC addresses that answered for it, sorted and in lower case; empty when
+      nobody did.
   type: dict
   returned: success
   sample:
@@ -77,9 +79,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    ask = module.params
+    params = module.params
     try:
-        owners = _neighbours.owners(ask["interface"], ask["addresses"], ask["timeout"])
+        owners = _neighbours.owners(params["interface"], params["addresses"], params["timeout"])
     except _neighbours.CannotAsk as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, owners=owners)

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: infinitt_backend_check
-short_description: Verify that INFINITT PACS nodes answer
+short_description: Check that INFINITT PACS nodes answer
 version_added: "1.0.0"
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 description:
-  - Verifies that every service of every node can be reached from the host that the module runs on.
-  - All endpoints are asked at once, each with one deadline over all its phases.
-    Nodes that hang cost one O(timeout), however many they are.
-  - Changes nothing, on the host or on the nodes. An association is released, so that a node logs no abort.
+  - Checks from the host that the module runs on that every service of every node answers.
+  - All endpoints are asked at once, each with one deadline for all its phases, so that any number of nodes that hang
+    cost one O(timeout).
+  - Changes nothing on the host or on the nodes. Associations are released, so that no node logs an abort.
 options:
   nodes:
-    description: The nodes. May be left out where each service has nodes of its own.
+    description: The nodes. Not needed where each service has nodes of its own.
     type: list
     elements: dict
     default: []
@@ -32,13 +32,13 @@ options:
         type: str
         required: true
       weight:
-        description: Not used here. Accepted, so that one list of nodes serves everything.
+        description: Ignored. Accepted so that the same list of nodes can be used everywhere.
         type: int
       backup:
-        description: Not used here.
+        description: Ignored.
         type: bool
       max_connections:
-        description: Not used here.
+        description: Ignored.
         type: int
   services:
     description: The services.
@@ -54,24 +54,24 @@ options:
         description: Its port.
         type: int
       node_port:
-        description: Its port on the nodes, where that is another than O(services[].port).
+        description: Its port on the nodes, if different from O(services[].port).
         type: int
       nodes:
         description:
-          - Names of those O(nodes) that serve it, or a list of nodes of its own with the keys of O(nodes).
-          - Without it, all O(nodes) serve it.
+          - Names of the O(nodes) that serve it, or a list of its own nodes with the keys of O(nodes). By default all
+            O(nodes) serve it.
         type: list
         elements: raw
       check:
         description:
           - V(tcp) connects.
-          - V(http) sends C(HEAD) and looks at the status.
-          - V(associate) negotiates a DICOM association for Verification and releases it.
-            A node that rejects it as transient because of its load (C(temporary-congestion), C(local-limit-exceeded))
-            does answer, and says so in its RV(endpoints[].note).
+          - V(http) sends C(HEAD) and checks the status.
+          - V(associate) negotiates a DICOM association for Verification and releases it. A node that rejects it as
+            transient because of its load (C(temporary-congestion), C(local-limit-exceeded)) passes, with a
+            RV(endpoints[].note).
           - V(echo) sends a C-ECHO over such an association.
-          - A connection that only opens and closes, as V(tcp) makes, leaves a complaint in the log of some DICOM
-            servers. V(associate) and V(echo) do not.
+          - Some DICOM servers log an error for a connection that is opened and closed, as by V(tcp), but not for
+            V(associate) and V(echo).
         type: str
         choices: [tcp, http, associate, echo]
         default: tcp
@@ -80,7 +80,7 @@ options:
         type: str
         default: /
       check_host:
-        description: The C(Host) header for V(http). Without it, the node's address.
+        description: The C(Host) header for V(http). By default the node's address.
         type: str
       check_status:
         description: Statuses that V(http) accepts, in HAProxy's syntax, such as V(200) or V(200-399,401).
@@ -91,41 +91,41 @@ options:
         type: str
         default: INFINITT
       calling_ae:
-        description: AE title under which V(associate) and V(echo) ask.
+        description: The calling AE title of V(associate) and V(echo).
         type: str
         default: PACSLB
   timeout:
-    description: Seconds that an endpoint has to answer, from looking up its name to its last byte.
+    description: Seconds for each endpoint, from resolving its name to its last byte.
     type: float
     default: 3
   retries:
-    description: How many times endpoints that did not answer are asked again.
+    description: How many times to ask again endpoints that did not answer.
     type: int
     default: 0
   delay:
-    description: Seconds before each of the O(retries).
+    description: Seconds to wait before each of the O(retries).
     type: float
     default: 1
   require:
     description:
-      - How many endpoints must answer, else the module fails.
-      - V(any) is at least one node for each service. With V(none) it only tells.
+      - How many endpoints must answer for the module to succeed.
+      - V(any) is at least one node for each service; with V(none) the module only reports.
     type: str
     choices: [all, any, none]
     default: all
 attributes:
   check_mode:
-    description: The module changes nothing and runs in check mode as otherwise.
+    description: Changes nothing, and so runs in check mode too.
     support: full
 notes:
-  - Needs nothing on the host but Python 3.8 or later.
-  - The module is not affiliated with INFINITT.
+  - Needs only Python 3.8 or later on the host.
+  - Not affiliated with INFINITT.
 seealso:
   - module: pacs.loadbalancer.vip_probe
 """
 
 EXAMPLES = r"""
-- name: Verify that all nodes answer
+- name: Check that all nodes answer
   pacs.loadbalancer.infinitt_backend_check:
     nodes:
       - {name: pacs1, address: 198.51.100.21}
@@ -150,18 +150,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: One sentence that counts and names what does not answer.
+  description: One sentence that counts and names the endpoints that do not answer.
   type: str
   returned: always
   sample: >-
     1 of 8 endpoints does not answer from lb1: dicom on pacs2 (198.51.100.22:104) refused the connection
 reachable:
-  description: How many endpoints answer as they should.
+  description: Number of endpoints that answer as expected.
   type: int
   returned: when the parameters are valid
   sample: 7
 silent:
-  description: How many do not.
+  description: Number of endpoints that do not.
   type: int
   returned: when the parameters are valid
   sample: 1
@@ -192,11 +192,11 @@ endpoints:
       type: str
       sample: echo
     reachable:
-      description: Whether it answers as it should.
+      description: Whether it answers as expected.
       type: bool
       sample: true
     latency_ms:
-      description: Milliseconds of each phase that was completed.
+      description: Milliseconds of each completed phase.
       type: dict
       sample: {connect: 0.4, associate: 3.1, echo: 0.8}
     total_ms:
@@ -210,20 +210,20 @@ endpoints:
         kind:
           description:
             - One of V(refused), V(timeout), V(no_route), V(name_not_found), V(reset), V(closed), V(http_status),
-              V(rejected), V(aborted), V(not_accepted) (the association but not Verification), V(echo_status), V(wrong_pdu),
-              V(malformed), V(local) (this host itself could not ask).
+              V(rejected), V(aborted), V(not_accepted) (the association but not Verification), V(echo_status),
+              V(wrong_pdu), V(malformed) (or another protocol), V(local) (the host that asks could not).
           type: str
           sample: rejected
         text:
-          description: The same in words, for DICOM in those of the standard.
+          description: The same as text, for DICOM with the terms of the standard.
           type: str
           sample: "rejected the association: rejected-permanent, DICOM UL service-user, called-AE-title-not-recognized"
     source:
-      description: Address and port from which it was asked; null where no connection was made.
+      description: Address and port from which the connection was made; null where none was.
       type: dict
       sample: {address: 198.51.100.11, port: 40312}
     note:
-      description: What is worth telling about an endpoint that does answer.
+      description: What is worth knowing about an endpoint that answers.
       type: str
 """
 
@@ -278,13 +278,13 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    asked = module.params
+    params = module.params
     try:
-        endpoints = make_endpoints(asked["nodes"], asked["services"])
-        answers = ask_all(endpoints, asked["timeout"], asked["retries"], asked["delay"])
+        endpoints = make_endpoints(params["nodes"], params["services"])
+        answers = ask_all(endpoints, params["timeout"], params["retries"], params["delay"])
     except ValueError as error:
         module.fail_json(msg=str(error))
-    enough, msg = judge(endpoints, answers, asked["require"])
+    enough, msg = judge(endpoints, answers, params["require"])
     described = [describe(endpoint, answer) for endpoint, answer in zip(endpoints, answers)]
     reachable = sum(endpoint["reachable"] for endpoint in described)
     result = dict(

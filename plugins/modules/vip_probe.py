@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vip_probe
-short_description: Measure outages of a virtual IP address
+short_description: Measure the outages of a virtual IP
 version_added: "1.0.0"
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 description:
   - Asks an address every few milliseconds for a given time, and returns what a client would have seen.
-  - The loop is open. A request is sent every O(interval) whatever becomes of the requests before,
-    and each has its own O(timeout), so that a server that hangs does not slow the measurement down.
-  - A I(silence) lasts from one answer to the next. The begin and the end of the probe count as answers.
-    An I(outage) is a silence in which at least one request failed.
-  - Run it on a client's host, not on a load balancer.
+  - The loop is open. A request is sent every O(interval), whatever becomes of the requests before, and each has its own
+    O(timeout), so that a server that hangs does not slow the measurement down.
+  - A I(silence) lasts from one answer to the next; the begin and the end of the probe count as answers. An I(outage) is
+    a silence in which at least one request failed.
+  - Run it on a client, not on a load balancer.
 options:
   address:
-    description: The virtual IP address, IPv4 or IPv6, or a name, which is looked up once.
+    description: The virtual IP, IPv4 or IPv6, or a name, which is resolved once.
     type: str
     required: true
   port:
@@ -29,12 +29,12 @@ options:
     required: true
   check:
     description:
-      - V(http) sends C(HEAD) and looks at the status, V(tcp) connects, V(echo) opens an association, sends a C-ECHO
-        and releases it; each time over a new connection.
+      - V(http) sends C(HEAD) and checks the status, V(tcp) connects, V(echo) opens an association, sends a C-ECHO and
+        releases the association; each time over a new connection.
       - V(association) opens one association, sends a C-ECHO on it every O(interval), or when the one before is answered
-        if that is later, and releases it at the end. The probe begins when the association is open, and ends
-        where it breaks, by a reset, an abort or a C-ECHO that is not answered in O(timeout). Until the next C-ECHO is due,
-        a break is not noticed.
+        if that is later, and releases it at the end. The probe begins when the association is open, and ends when it
+        breaks, by a reset, an abort or a C-ECHO that is not answered within O(timeout). A break is noticed when the
+        next C-ECHO is due.
     type: str
     choices: [http, tcp, echo, association]
     default: http
@@ -43,14 +43,14 @@ options:
     type: int
     default: 10
   duration:
-    description: Seconds for which requests are sent.
+    description: Seconds during which requests are sent.
     type: float
     required: true
   stop_file:
-    description: A file on the host. Once it exists, the probe ends as if O(duration) were over.
+    description: A file on the host. The probe ends early once it exists.
     type: path
   timeout:
-    description: Seconds that each request has to be answered.
+    description: Seconds within which each request must be answered.
     type: float
     default: 1
   check_path:
@@ -58,37 +58,37 @@ options:
     type: str
     default: /
   check_host:
-    description: The C(Host) header for V(http). Without it, O(address).
+    description: The C(Host) header for V(http). By default O(address).
     type: str
   check_status:
     description: Statuses that V(http) accepts, in HAProxy's syntax, such as V(200) or V(200-399,401).
     type: str
     default: 200-399
   called_ae:
-    description: AE title that V(echo) and V(association) call.
+    description: The called AE title of V(echo) and V(association).
     type: str
     default: INFINITT
   calling_ae:
-    description: AE title under which they ask.
+    description: The calling AE title of V(echo) and V(association).
     type: str
     default: PACSLB
   node_header:
-    description: Header of an HTTP answer that names the node which answered.
+    description: Header of an HTTP answer that names the node that sent it.
     type: str
     default: X-Node
 attributes:
   check_mode:
-    description: The module changes nothing and runs in check mode as otherwise.
+    description: Changes nothing, and so runs in check mode too.
     support: full
 notes:
-  - Needs nothing on the host but Python 3.8 or later.
-  - Where it runs for longer than a connection of Ansible lasts, use C(async).
+  - Needs only Python 3.8 or later on the host.
+  - Use C(async) for a probe that takes longer than an Ansible connection lasts.
 seealso:
   - module: pacs.loadbalancer.infinitt_backend_check
 """
 
 EXAMPLES = r"""
-- name: Start to watch the web service for a minute
+- name: Start to probe the web service for a minute
   pacs.loadbalancer.vip_probe:
     address: 198.51.100.10
     port: 80
@@ -109,22 +109,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 requests:
-  description: How many requests were sent.
+  description: Number of requests sent.
   type: int
   returned: success
   sample: 6000
 succeeded:
-  description: How many of them were answered as they should.
+  description: Number of requests that were answered as expected.
   type: int
   returned: success
   sample: 5939
 failures:
-  description: How many were not.
+  description: Number of requests that were not.
   type: int
   returned: success
   sample: 61
 latency_ms:
-  description: Milliseconds from request to answer, of those that succeeded. V(null) where none did.
+  description: Milliseconds from request to answer of those that succeeded; V(null) where none did.
   type: dict
   returned: success
   sample: {p50: 0.8, p95: 1.4, p99: 2.9, max: 11.0}
@@ -151,7 +151,7 @@ outages:
       type: float
       sample: 609.9
     failed:
-      description: How many requests failed.
+      description: Number of failed requests.
       type: int
       sample: 61
     kind:
@@ -159,29 +159,32 @@ outages:
       type: str
       sample: refused
     cause:
-      description: The first failure in words.
+      description: The first failure as text.
       type: str
       sample: refused the connection
 longest_silence_ms:
   description:
-    - Milliseconds of the longest silence, whether something failed in it or not.
-    - Time in which the probe itself did not run is taken off a silence in which nothing failed, and never off an outage.
+    - Milliseconds of the longest silence, whether a request failed in it or not.
+    - Time in which the probe itself did not run is subtracted from a silence in which nothing failed, and never from an
+      outage.
   type: float
   returned: success
   sample: 609.9
 nodes:
-  description: How many answers each node gave, by the name in O(node_header).
+  description: Number of answers from each node, by the name in O(node_header).
   type: dict
   returned: success
   sample: {pacs1: 3000, pacs2: 2939}
 errors:
   description:
-    - How many requests failed by kind. The kinds are those of M(pacs.loadbalancer.infinitt_backend_check).
+    - Number of failed requests by kind. The kinds are those of M(pacs.loadbalancer.infinitt_backend_check).
   type: dict
   returned: success
   sample: {refused: 61}
 probe_lag_ms:
-  description: Milliseconds by which a request was sent too late at most, because the host was busy. Nothing shorter can be told apart.
+  description:
+    - Milliseconds by which a request was late at most, because the host was busy. Outages shorter than this cannot be
+      measured.
   type: float
   returned: success
   sample: 1.2
@@ -234,35 +237,35 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    p = module.params
-    hold = p["check"] == "association"
+    params = module.params
+    hold = params["check"] == "association"
     try:
         check = Check(
-            "echo" if hold else p["check"],
-            p["check_path"],
-            p["check_host"] or "",
-            p["check_status"],
-            p["called_ae"],
-            p["calling_ae"],
+            "echo" if hold else params["check"],
+            params["check_path"],
+            params["check_host"] or "",
+            params["check_status"],
+            params["called_ae"],
+            params["calling_ae"],
         )
-        interval = p["interval"] / 1000
+        interval = params["interval"] / 1000
         result = run(
             Plan(
-                p["address"],
-                p["port"],
+                params["address"],
+                params["port"],
                 check,
                 hold,
                 interval,
-                p["duration"],
-                p["timeout"],
-                p["node_header"],
-                p["stop_file"] or "",
+                params["duration"],
+                params["timeout"],
+                params["node_header"],
+                params["stop_file"] or "",
             )
         )
     except ValueError as error:
         module.fail_json(msg=str(error))
     except Failure as failure:
-        module.fail_json(msg=f"{p['address']} {failure.text}")
+        module.fail_json(msg=f"{params['address']} {failure.text}")
     if "local" in result["errors"]:
         module.fail_json(msg="this host itself ran out of ports or memory: nothing was measured", **result)
     module.exit_json(changed=False, **result)

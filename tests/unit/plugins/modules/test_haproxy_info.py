@@ -52,7 +52,7 @@ def until(condition, seconds=10):
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "not within %g s" % seconds
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
         select.select([], [], [], 0.02)
 
 
@@ -186,7 +186,7 @@ def test_the_sessions_of_an_old_worker_count(running):
 def test_a_reload_that_fails_is_seen_and_the_next_good_one_forgets_it(running):
     taken, port = listening()
     with taken:
-        running.write("two", "listen taken\n  bind 127.0.0.1:%d" % port)
+        running.write("two", f"listen taken\n  bind 127.0.0.1:{port}")
         running.reload()
         info = until(lambda: (now := running.info())["failed_reloads"] == 1 and now)
     assert (info["description"], info["reloads"]) == ("one", 1)
@@ -205,7 +205,7 @@ def test_a_worker_that_hangs_costs_the_timeout_and_no_more(running):
     os.kill(pid, signal.SIGCONT)
     assert 0.4 <= took < 0.8
     assert info["running"] is False
-    assert info["msg"] == "%s did not answer within 0.4 s: HAProxy hangs." % running.admin
+    assert info["msg"] == f"{running.admin} did not answer within 0.4 s: HAProxy hangs."
     assert info["workers"] == [
         {"pid": pid, "current": True, "uptime_s": info["workers"][0]["uptime_s"], "sessions": None}
     ]
@@ -229,13 +229,15 @@ def test_an_old_worker_that_hangs_leaves_the_rest_known(running):
 def test_a_stats_socket_in_place_of_the_master_socket(running):
     info = haproxy.gather(running.admin, running.admin, 3)
     assert info["failed_reloads"] is None
-    assert info["msg"] == "%s is not the socket of a HAProxy master." % running.admin
+    assert info["msg"] == f"{running.admin} is not the socket of an HAProxy master."
 
 
 def test_no_socket(tmp_path):
     info = haproxy.gather(str(tmp_path / "a"), str(tmp_path / "m"), 1)
     assert info["running"] is False
-    assert info["msg"] == "There is no socket %s: HAProxy does not run, or its socket is elsewhere." % (tmp_path / "a")
+    assert info["msg"] == "There is no socket %s: HAProxy is not running, or its socket is elsewhere." % (
+        tmp_path / "a"
+    )
     assert (info["version"], info["description"], info["reloads"], info["failed_reloads"]) == (None, None, None, None)
     assert (info["workers"], info["services"], info["sessions"], info["old_sessions"]) == ([], {}, {}, 0)
 
@@ -244,7 +246,7 @@ def test_a_socket_that_nobody_listens_on(tmp_path):
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(path)
-    with pytest.raises(haproxy.NoAnswer, match="refuses: nothing listens there"):
+    with pytest.raises(haproxy.NoAnswer, match="refuses connections: HAProxy is not running"):
         haproxy.ask(path, "show info", 1)
 
 
@@ -271,7 +273,7 @@ def test_a_peer_that_never_stops_talking(tmp_path, monkeypatch):
 
         talker = threading.Thread(target=talk)
         talker.start()
-        with pytest.raises(haproxy.NoAnswer, match="this is no HAProxy"):
+        with pytest.raises(haproxy.NoAnswer, match="this is not HAProxy"):
             haproxy.ask(path, "show info", 5)
         talker.join()
 
@@ -317,7 +319,7 @@ HEADER = "# pxname,svname,scur,status,weight,bck,lastchg,type,check_status,check
     ],
 )
 def test_up_is_what_the_check_says(status, check_status, up):
-    row = 'mwl,ris,0,%s,1,0,7,2,%s,,,"it said ""no"", twice",[2001:db8::15]:204,' % (status, check_status)
+    row = f'mwl,ris,0,{status},1,0,7,2,{check_status},,,"it said ""no"", twice",[2001:db8::15]:204,'
     (node,) = haproxy.combine(haproxy.parse_stat("\n".join((HEADER, row))), [])["services"]["mwl"].values()
     assert (node["up"], node["status"]) == (up, status)
     assert (node["address"], node["check_text"]) == ("2001:db8::15", 'it said "no", twice')
@@ -351,7 +353,7 @@ def test_show_proc_says_what_the_master_wrote(failed, workers):
         return "%-15d %-15s %-15s %-15s %-15s" % (pid, kind, reloads, span, "3.0.11-1+deb13u1")
 
     ordered = sorted(workers, key=lambda worker: not worker[1])
-    text = [line(1, "master", "9 [failed: %d]" % failed, 5), "# workers"]
+    text = [line(1, "master", f"9 [failed: {failed}]", 5), "# workers"]
     text += [line(pid, "worker", 0, uptime) for pid, current, uptime in ordered if current]
     text += ["# old workers"]
     text += [line(pid, "worker", 1, uptime) for pid, current, uptime in ordered if not current]

@@ -255,7 +255,7 @@ def test_a_closed_port_refuses(check):
 def test_a_name_that_does_not_exist_is_told():
     error = ask(104, address="pacs.invalid", timeout=3)["error"]
     assert error["kind"] == "name_not_found"
-    assert error["text"].startswith("has a name that is not found (")
+    assert error["text"].startswith("has a name that cannot be resolved (")
 
 
 @pytest.mark.parametrize("name", ["a" * 64, "a..b", "a\0b"])
@@ -536,7 +536,8 @@ def test_the_module_fails_with_one_sentence(capsys):
     )
     assert (code, result["failed"]) == (1, True)
     assert result["msg"] == (
-        f"1 of 1 endpoint does not answer from {socket.gethostname()}: mwl on pacs1 (127.0.0.1:{port}) refused the connection"
+        f"1 of 1 endpoint does not answer from {socket.gethostname()}:"
+        f" mwl on pacs1 (127.0.0.1:{port}) refused the connection"
     )
     assert result["endpoints"][0]["error"]["kind"] == "refused"
 

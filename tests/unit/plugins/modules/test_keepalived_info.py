@@ -88,7 +88,7 @@ def test_json():
 
 
 def test_json_of_the_second_version():
-    assert keepalived.parse_json('{"vrrp": %s}' % JSON) == [INSTANCE]
+    assert keepalived.parse_json(f'{{"vrrp": {JSON}}}') == [INSTANCE]
 
 
 @settings(deadline=None)
@@ -186,7 +186,7 @@ def fake(tmp_path, monkeypatch):
     command = [str(program), "-c", FAKE, str(tmp_path), JSON, DATA]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
-        (tmp_path / "pid").write_text("%d\n" % process.pid)
+        (tmp_path / "pid").write_text(f"{process.pid}\n")
         monkeypatch.setattr(keepalived, "DUMPS", str(tmp_path))
         yield process, tmp_path
         process.kill()
@@ -223,7 +223,7 @@ def test_an_old_file_is_no_answer(fake):
     assert 0.3 <= time.monotonic() - began < 1
     assert answer["running"] is False
     assert answer["msg"] == (
-        "Keepalived (process %d) did not write /tmp/keepalived.data in time: it hangs or is starting." % process.pid
+        f"Keepalived (process {process.pid}) did not write /tmp/keepalived.data in time: it hangs or is still starting."
     )
 
 
@@ -260,11 +260,11 @@ def test_another_users_daemon_gets_no_signal(fake, monkeypatch):
     process, directory = fake
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     assert keepalived.gather(str(directory / "pid"), 1)["msg"] == (
-        "Keepalived (process %d) is another user's: root is needed." % process.pid
+        f"Keepalived (process {process.pid}) belongs to another user: root is needed."
     )
 
 
-@pytest.mark.parametrize("content", [None, "", "no number", "%d" % os.getpid(), "999999999"])
+@pytest.mark.parametrize("content", [None, "", "no number", str(os.getpid()), "999999999"])
 def test_a_pid_file_that_names_no_keepalived(tmp_path, content):
     path = tmp_path / "pid"
     if content is not None:
@@ -273,7 +273,7 @@ def test_a_pid_file_that_names_no_keepalived(tmp_path, content):
     assert "127.0.0.1" in answer.pop("addresses"), "a VIP that a dead Keepalived left behind is told all the same"
     assert answer == {
         "running": False,
-        "msg": "Keepalived does not run: %s names no process of it." % path,
+        "msg": f"Keepalived is not running: {path} does not name a process of it.",
         "version": None,
         "configuration": None,
         "instances": [],

@@ -384,7 +384,7 @@ def test_the_module_returns_what_was_measured(capsys):
         ({"interval": 0}, "interval is 0 s"),
         ({"interval": 1, "timeout": 10_000}, "an interval of 1 ms and a timeout of 10000 s"),
         ({"called_ae": "A" * 17}, "called_ae is"),
-        ({"address": "pacs.invalid"}, "pacs.invalid has a name that is not found"),
+        ({"address": "pacs.invalid"}, "pacs.invalid has a name that cannot be resolved"),
     ],
 )
 def test_the_module_refuses_what_cannot_be(capsys, params, words):
