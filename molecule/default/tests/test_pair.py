@@ -108,14 +108,14 @@ def test_exactly_one_host_holds_the_vip_and_one_answers_for_it(lab, vip, holder)
 def test_status_shows_a_healthy_pair(holder, vip):
     status = play("status")
     assert status.code == 0 and not any(status.changed.values())
-    assert f"{holder} holds {vip} since" in status.said and "Problems" not in status.said
+    assert f"VIP {vip}: active on {holder} since" in status.said and "Problems" not in status.said
 
 
 def test_a_second_run_changes_nothing():
     again = play("site")
     assert again.code == 0, again.said
     assert again.changed == {"lb1": 0, "lb2": 0}
-    assert "answer through it, asked from" in again.said
+    assert "answer through the VIP, asked from" in again.said
 
 
 # --- real traffic ------------------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_a_vip_that_a_stranger_holds_is_refused(lab, vip):
     told = play("preflight", infinitt_vip=stranger)
     lab["modality"].check_output(f"ip address delete {stranger}/32 dev eth0")
     mac = lab["modality"].file("/sys/class/net/eth0/address").content_string.strip()
-    assert told.code != 0 and f"The VIP {stranger} is held by a stranger: {mac} answers for it" in told.said, told.said
+    assert told.code != 0 and f"The VIP {stranger} is already in use: {mac} answers for it" in told.said, told.said
 
 
 def test_a_node_that_does_not_answer_stops_the_preflight_unless_told_otherwise(lab):

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong, as sentences. Each filter is documented in the YAML file of its name."""
+
+from __future__ import annotations
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight, status, verify
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import sentence
+
+
+def infinitt_preflight(site, observed, require):
+    return [sentence(problem) for problem in preflight.problems(site, observed, require)]
+
+
+def infinitt_verify(site, observed, prober, through, paths=None):
+    verdict = verify.verify(site, observed, prober, through, paths)
+    return {
+        **verdict._asdict(),
+        "broken": [sentence(problem) for problem in verdict.broken],
+        "notices": [sentence(problem) for problem in verdict.notices],
+    }
+
+
+def status_problems(site, observed, hosts):
+    return [sentence(problem) for problem in status.problems(site, observed, hosts)]
+
+
+class FilterModule:
+    def filters(self):
+        return {
+            "infinitt_preflight": infinitt_preflight,
+            "infinitt_verify": infinitt_verify,
+            "status_problems": status_problems,
+            "checks_agree": verify.checks_agree,
+            "vip_prober": verify.vip_prober,
+        }

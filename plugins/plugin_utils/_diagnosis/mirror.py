@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules about the mirror: whether a failover would find every forwarded connection on the other load balancer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
+    Connections,
+    Observed,
+    Site,
+    holders,
+)
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
+
+
+def mirrored(observed: Observed) -> list[str]:
+    """The hosts that mirror their connections."""
+    return [name for name, host in observed.items() if host["layer4"]["mirror"]["wanted"]]
+
+
+def silent(site: Site, observed: Observed) -> Iterator[Problem]:
+    """New entries do not arrive: the one that a host has put into its connection table is not in the other's."""
+    for here, there in _silent(observed):
+        source, target = (site["hosts"][name]["mirror"]["address"] for name in (here, there))
+        yield Problem(
+            "mirror_silent",
+            here,
+            f"Connections are not mirrored from {here} to {there}: a test entry did not arrive within 1 s.",
+            f"Check that UDP port 3780 passes from {source} to {target}, then restart conntrackd on {there} and after"
+            f" that on {here}: systemctl restart conntrackd.",
+        )
+
+
+def _silent(observed: Observed) -> list[tuple[str, str]]:
+    return [
+        (here, there)
+        for here, there in itertools.permutations(mirrored(observed), 2)
+        if not observed[here]["layer4"]["test_entry"]
+        or observed[here]["layer4"]["test_entry"] not in observed[there]["layer4"]["received"]
+    ]
+
+
+def incomplete(site: Site, observed: Observed) -> Iterator[Problem]:
+    """Connections in use that the standby lacks. Where new ones do not arrive either, `silent` says so."""
+    ways = set(itertools.permutations(mirrored(observed), 2)).difference(_silent(observed))
+    for active, standby in sorted(ways):
+        if active not in _active(site, observed):
+            continue
+        compared, missing = compare(
+            observed[active]["layer4"]["connections"], observed[standby]["layer4"]["connections"]
+        )
+        if missing:
+            yield Problem(
+                "mirror_incomplete",
+                standby,
+                f"{missing} of {compared} connections that {active} forwards are missing on {standby} and would break"
+                f" if {active} failed.",
+                f"Send all of them again; on {active}: layer4 master.",
+            )
+
+
+def not_on_active(site: Site, observed: Observed) -> Iterator[Problem]:
+    """Of three load balancers the one without a mirror is in service."""
+    ends = mirrored(observed)
+    for active in _active(site, observed):
+        if ends and active not in ends:
+            yield Problem(
+                "mirror_not_on_active",
+                active,
+                f"{active} is active but not part of the mirror between {listed(ends)}: if it fails, associations"
+                " that are"
+                " waiting for an answer break.",
+                f"Move the VIP to {' or '.join(ends)}; on {active}: echo 1 > /run/keepalived.handover.",
+            )
+
+
+def _active(site: Site, observed: Observed) -> list[str]:
+    vips = dict.fromkeys(service["address"] for service in site["layer4_services"])
+    return list(dict.fromkeys(name for vip in vips for name in holders(observed, vip)))
+
+
+def compare(active: Connections, standby: Connections) -> tuple[int, int]:
+    """How many connections could be compared, and how many of them the standby lacks.
+
+    What begins or ends is in flight: it is not asked for on the active host, and counts as there on the standby.
+    """
+    if not active or not standby:
+        return 0, 0
+    until = min(active["until"], standby["until"])
+    compared = {connection for connection in active["established"] if connection <= until}
+    return len(compared), len(compared.difference(standby["established"], standby["others"]))

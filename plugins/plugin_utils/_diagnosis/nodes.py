@@ -1,0 +1,138 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules about the nodes: whether they answer, and whether HAProxy thinks so too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
+    Endpoint,
+    Host,
+    Node,
+    Observed,
+    running_services,
+)
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
+
+
+def silent(name: str, endpoints: Sequence[Endpoint], require: str) -> Iterator[Problem]:
+    """Nodes that do not answer a load balancer. ``require``: all of them must, any (one for each service) or none."""
+    services: dict[str, list[Endpoint]] = {}
+    for end in endpoints:
+        services.setdefault(end["service"], []).append(end)
+    for service, ends in services.items():
+        if require == "all":
+            for end in ends:
+                if not end["reachable"]:
+                    yield Problem(
+                        "node_silent",
+                        end["node"],
+                        f"{service} on {end['node']} ({end['address']} port {end['port']}) does not answer {name}:"
+                        f" {_why(end)}.",
+                        "Fix the node or the path to it, or set `infinitt_preflight: any` or `none`.",
+                    )
+        elif require == "any" and not any(end["reachable"] for end in ends):
+            reasons = ", ".join(f"{end['node']} {_why(end)}" for end in ends)
+            yield Problem(
+                "service_silent",
+                service,
+                f"No node answers {name} for {service}: {reasons}.",
+                "Fix one of the nodes or the path to it, or set `infinitt_preflight: none`.",
+            )
+
+
+def _why(end: Endpoint) -> str:
+    return end["error"]["text"] if end["error"] else "no reason given"
+
+
+def disagreements(
+    name: str, services: Mapping[str, Mapping[str, Node]], endpoints: Sequence[Endpoint]
+) -> Iterator[Problem]:
+    """Nodes that HAProxy does not know, or whose state it does not see as the host itself does."""
+    for end in endpoints:
+        where = f"{end['service']} on {end['node']}"
+        node = services.get(end["service"], {}).get(end["node"])
+        if node is None:
+            yield Problem(
+                "node_unknown",
+                end["node"],
+                f"HAProxy on {name} does not serve {where}.",
+                "Deploy again: playbooks/site.yml.",
+            )
+        elif bool(node["up"]) != end["reachable"]:
+            answers = "answers" if end["reachable"] else f"does not answer ({_why(end)})"
+            yield Problem(
+                "node_disputed",
+                end["node"],
+                f"{where} {answers} when {name} asks it, but HAProxy there reports it as {node['status']}"
+                f" ({node['check_status']}).",
+                "Wait for the next checks, and ask again: playbooks/preflight.yml and playbooks/status.yml.",
+            )
+
+
+def down(observed: Observed) -> Iterator[Problem]:
+    """Services without a node that takes clients, and nodes that are down, as the running HAProxies see them."""
+    asked = [name for name, host in observed.items() if host["haproxy"]["running"]]
+    for service, nodes in running_services(observed).items():
+        states = {name: observed[name]["haproxy"]["services"].get(service, {}) for name in asked}
+        out = [name for name in asked if states[name] and not any(map(_takes_clients, states[name].values()))]
+        if out:
+            yield Problem(
+                "service_without_node",
+                service,
+                f"No node takes clients of {service} on {listed(out)}.",
+                "Fix the nodes; moving the VIP does not help.",
+            )
+        for node in nodes:
+            seen = {name: found[node] for name, found in states.items() if node in found}
+            yield from _down(service, node, seen)
+
+
+def _takes_clients(node: Node) -> bool:
+    return node["up"] is not False and not node["status"].startswith("DRAIN")
+
+
+def _down(service: str, node: str, seen: Mapping[str, Node]) -> Iterator[Problem]:
+    # A node in maintenance is out on purpose.
+    bad = {
+        name: state for name, state in seen.items() if state["up"] is False and not state["status"].startswith("MAINT")
+    }
+    good = [name for name, state in seen.items() if state["up"]]
+    reasons = dict.fromkeys(state["check_text"] for state in bad.values() if state["check_text"])
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    if bad and good:
+        yield Problem(
+            "node_down_for_one",
+            node,
+            f"{service} on {node} is down as seen from {listed(bad)}{why}, but up as seen from {listed(good)}.",
+            f"Check the routes and firewalls between {listed(bad)} and {node}.",
+        )
+    elif bad:
+        longest = span(max(state["last_change_s"] or 0 for state in bad.values()))
+        yield Problem(
+            "node_down",
+            node,
+            f"{service} on {node} has been down for {longest}{why}.",
+            "Fix the node; it comes back into service by itself.",
+        )
+
+
+def unchecked(name: str, host: Host) -> Iterator[Problem]:
+    """Worth knowing, and no problem: nodes that a new worker has not checked yet."""
+    new = [
+        f"{service} on {node}"
+        for service, nodes in host["haproxy"]["services"].items()
+        for node, state in nodes.items()
+        if state["up"] is None
+    ]
+    if new:
+        yield Problem(
+            "node_unchecked",
+            name,
+            f"HAProxy on {name} has not checked {listed(new)} yet.",
+            "Ask again in a few seconds.",
+        )

@@ -1,0 +1,183 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the load balancers report: the one description of what the rules get to see.
+
+Each type names the module or the command that it comes from, and lists the keys that are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+
+class Error(TypedDict):
+    """Why an endpoint did not answer. ``text`` continues a sentence that begins with the endpoint."""
+
+    kind: str
+    text: str
+
+
+class Endpoint(TypedDict, total=False):
+    """One service on one node, or on a VIP (`infinitt_backend_check`).
+
+    ``source``: the address and port that it was asked from.
+    """
+
+    service: str
+    node: str
+    address: str
+    port: int
+    check: str
+    reachable: bool
+    error: Error | None
+    note: str | None
+    source: Mapping[str, Any] | None
+    total_ms: float
+
+
+class Node(TypedDict):
+    """A node as HAProxy's checks see it. ``up`` is None until it has been checked once."""
+
+    address: str
+    status: str
+    up: bool | None
+    check_status: str
+    check_code: int | None
+    check_text: str
+    last_change_s: int | None
+    backup: bool
+    sessions: int
+
+
+class HAProxy(TypedDict):
+    """`haproxy_info`. ``description``: the fingerprint of the configuration that it runs."""
+
+    running: bool
+    msg: str
+    enabled: bool
+    outdated: list[str]
+    version: str | None
+    description: str | None
+    failed_reloads: int | None
+    workers: list[Mapping[str, Any]]
+    services: Mapping[str, Mapping[str, Node]]
+    sessions: Mapping[str, int]
+    old_sessions: int
+
+
+class Instance(TypedDict):
+    """A VRRP instance. ``vips`` have a prefix, ``held`` (those that are set on the host) have none."""
+
+    state: str
+    priority: int
+    vips: list[str]
+    held: list[str]
+    interface: str
+    virtual_router_id: int
+
+
+class Keepalived(TypedDict):
+    """`keepalived_info`. ``configuration``: the fingerprint of the configuration that it runs.
+
+    ``addresses``: every address of the host and since when it has it, in seconds since the epoch.
+    """
+
+    running: bool
+    msg: str
+    enabled: bool
+    outdated: list[str]
+    version: str | None
+    configuration: str | None
+    addresses: Mapping[str, int]
+    instances: list[Instance]
+
+
+class Connections(TypedDict):
+    """A digest of what a host forwards, so that two hosts can be compared: each connection is a hash.
+
+    ``established``: those that have been so for 10 s. ``others``: those that begin or end. ``until``: beyond this hash
+    nothing is known. Empty where it was not asked for.
+    """
+
+    established: list[str]
+    others: list[str]
+    until: str
+
+
+class Layer4(TypedDict):
+    """`layer4_info`, and ``test_entry``: the number that `layer4_test_entry` has put into the connection table."""
+
+    deployed: bool
+    msg: str
+    running: bool
+    current: bool
+    fault: str
+    haproxy_answers: bool
+    services: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    units: Mapping[str, Mapping[str, bool]]
+    obstacles: list[Mapping[str, str]]
+    flows: Mapping[str, Mapping[str, int]]
+    table: Mapping[str, int]
+    mirror: Mapping[str, Any]
+    connections: Connections
+    received: list[str]
+    test_entry: str
+
+
+class File(TypedDict):
+    """A file of ours (`configuration_files`).
+
+    ``differs``: the inventory would write something else. ``drifted``: it is not what was last deployed.
+    """
+
+    path: str
+    differs: bool
+    drifted: bool
+
+
+class Host(TypedDict, total=False):
+    """One load balancer. Which keys it has depends on who asks.
+
+    preflight: ``endpoints`` of all nodes, ``owners`` (by interface and address, the MAC addresses that answer:
+    `address_owner`), ``listeners`` (lines of ``ss -Hltnp``), ``macs`` (its own), and where it is to forward
+    ``settings`` (lines of ``grep -H``: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the
+    files of nftables).
+    verify: ``endpoints`` of all nodes, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
+    status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (those in the files of ``haproxy`` and
+    ``keepalived``), and where it forwards ``layer4``.
+    """
+
+    endpoints: list[Endpoint]
+    owners: Mapping[str, Mapping[str, Sequence[str]]]
+    listeners: list[str]
+    macs: list[str]
+    settings: list[str]
+    haproxy: HAProxy
+    keepalived: Keepalived
+    layer4: Layer4
+    files: list[File]
+    fingerprints: Mapping[str, str | None]
+
+
+# By the name of the load balancer; those that were reached, in the inventory's order.
+Observed = Mapping[str, Host]
+# A service of the model, and the model's site, as plain data.
+Service = Mapping[str, Any]
+Site = Mapping[str, Any]
+
+
+def holders(observed: Observed, vip: str) -> list[str]:
+    """The hosts that have the VIP on an interface. A Keepalived that was killed may have left it there."""
+    return [name for name, host in observed.items() if vip in host["keepalived"]["addresses"]]
+
+
+def running_services(observed: Observed) -> dict[str, dict[str, None]]:
+    """Every service that a running HAProxy serves, with its nodes; the dictionaries keep the order."""
+    services: dict[str, dict[str, None]] = {}
+    for host in observed.values():
+        for name, nodes in host["haproxy"]["services"].items():
+            services.setdefault(name, {}).update(dict.fromkeys(nodes))
+    return services

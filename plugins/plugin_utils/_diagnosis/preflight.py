@@ -1,0 +1,31 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which rules apply before anything is changed."""
+
+from __future__ import annotations
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import daemons, forwarding, nodes, vip
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+
+
+def problems(site: Site, observed: Observed, require: str) -> list[Problem]:
+    """Every promise that a deployment could not keep.
+
+    ``require``: all, any (at least one node of each service, from every load balancer) or none.
+    """
+    found: list[Problem] = []
+    for name, host in observed.items():
+        found += nodes.silent(name, host["endpoints"], require)
+        found += daemons.port_taken(name, site["hosts"][name]["ports"], host["listeners"])
+        found += vip.peer_unreachable(name, site, observed)
+        if site["layer4_services"]:
+            found += forwarding.site_settings(name, host["settings"])
+    return [*found, *vip.foreign_holder(site, observed)]
+
+
+def notices(site: Site) -> list[Problem]:
+    """What a person should know before the site is deployed so."""
+    return [*forwarding.nodes_see(site), *forwarding.web_forwarded(site)]

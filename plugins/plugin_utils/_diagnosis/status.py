@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which rules apply to load balancers in service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
+    daemons,
+    forwarding,
+    mirror,
+    nodes,
+    vip,
+)
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site, holders
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+
+
+def vips(site: Site, observed: Observed) -> list[str]:
+    """The VIPs that are to be held: those that some Keepalived announces, and the inventory's where none of them
+    answers.
+
+    A VIP that the inventory has and nobody announces was not deployed yet; `daemons.not_the_inventory` says so.
+    """
+    instances = [instance for host in observed.values() for instance in host["keepalived"]["instances"]]
+    announced = [vip.partition("/")[0] for instance in instances for vip in instance["vips"]]
+    written = [service["address"] for service in site["services"]]
+    return list(
+        dict.fromkeys(
+            [vip for vip in written if not instances or vip in announced or holders(observed, vip)] + announced
+        )
+    )
+
+
+def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Problem]:
+    """Everything that is wrong. ``hosts``: all load balancers, reached or not."""
+    found = [*daemons.unreachable(hosts, observed)]
+    all_reached = not found
+    for address in vips(site, observed):
+        found += vip.one_holder(address, observed, all_reached)
+    for name, host in observed.items():
+        found += daemons.keepalived(name, host)
+        found += vip.removed(name, host)
+        found += daemons.haproxy(name, host)
+        found += daemons.not_enabled(name, host)
+        found += daemons.drifted(name, host)
+    found += daemons.different(observed)
+    found += nodes.down(observed)
+    if site["layer4_services"]:
+        for name, host in observed.items():
+            found += forwarding.forwarding(name, host)
+            found += forwarding.connection_table(name, host)
+        found += mirror.silent(site, observed)
+        found += mirror.incomplete(site, observed)
+        found += mirror.not_on_active(site, observed)
+    return found
+
+
+def notices(observed: Observed) -> list[Problem]:
+    """What is no fault, and yet worth knowing."""
+    found: list[Problem] = []
+    for name, host in observed.items():
+        found += daemons.restart_pending(name, host)
+        found += nodes.unchecked(name, host)
+    return [*found, *daemons.versions(observed), *daemons.not_the_inventory(observed)]

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a failover would find every forwarded connection on the other load balancer."""
+
+from __future__ import annotations
+
+import pytest
+from observations import connections, forwarders, host, layer4, site
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import mirror, status, verify
+
+SITE = site(layer4=("dicom",))
+
+
+@pytest.fixture
+def observed():
+    return forwarders()
+
+
+def test_entries_that_are_missing_on_the_standby(observed):
+    observed["lb2"]["layer4"]["connections"] = connections("aa")
+    (problem,) = mirror.incomplete(SITE, observed)
+    assert (problem.code, problem.where) == ("mirror_incomplete", "lb2")
+    assert problem.text.startswith("2 of 3 connections that lb1 forwards are missing on lb2")
+    for found in (status.problems(SITE, observed, ["lb1", "lb2"]), verify.verify(SITE, observed, "lb2", []).broken):
+        assert problem in found
+
+
+def test_what_the_standby_has_beyond_is_no_problem(observed):
+    observed["lb1"]["layer4"]["connections"] = connections("aa")
+    assert [*mirror.incomplete(SITE, observed)] == []
+
+
+def test_a_silent_mirror_is_not_called_incomplete_too(observed):
+    observed["lb2"]["layer4"].update(received=[], connections=connections())
+    assert [problem.code for problem in status.problems(SITE, observed, ["lb1", "lb2"])] == ["mirror_silent"]
+
+
+@pytest.mark.parametrize(
+    "active, standby, result",
+    [
+        (connections("aa", "bb"), connections("aa", "bb"), (2, 0)),
+        (connections("aa", "bb"), connections("aa"), (2, 1)),
+        # In flight: it begins or ends on one of them.
+        (connections("aa", others=["bb"]), connections("aa"), (1, 0)),
+        (connections("aa", "bb"), connections("aa", others=["bb"]), (2, 0)),
+        # Of many only the smallest hashes are known, and not equally many of each host.
+        (connections("aa", "bb", "cc", until="cc"), connections("aa", "bb", until="bb"), (2, 0)),
+        (connections("aa", "bb", "cc", until="cc"), connections("aa", "cc", "dd", until="dd"), (3, 1)),
+        # Nothing is forwarded, or nothing was asked.
+        (connections(), connections("aa"), (0, 0)),
+        ({}, connections("aa"), (0, 0)),
+        (connections("aa"), {}, (0, 0)),
+    ],
+)
+def test_what_is_compared(active, standby, result):
+    assert mirror.compare(active, standby) == result
+
+
+def test_an_active_host_without_a_mirror_is_said(observed):
+    for name in ("lb1", "lb2"):
+        observed[name]["keepalived"] = host("BACKUP")["keepalived"]
+    observed["lb3"] = {**host(), "layer4": layer4(mirror=False)}
+    of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
+    (problem,) = status.problems(of, observed, ["lb1", "lb2", "lb3"])
+    assert (problem.code, problem.where) == ("mirror_not_on_active", "lb3")
+    assert "lb3 is active but not part of the mirror between lb1 and lb2" in problem.text
+    # A failover may have made it so: a deployment does not fail for it.
+    found = verify.verify(of, observed, "lb1", [])
+    assert found.broken == [] and found.notices == [problem]
+
+
+def test_a_third_host_on_standby_needs_no_mirror(observed):
+    observed["lb3"] = {**host("BACKUP"), "layer4": layer4(mirror=False)}
+    of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
+    assert status.problems(of, observed, ["lb1", "lb2", "lb3"]) == []

@@ -1,0 +1,177 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands in the way of a deployment."""
+
+from __future__ import annotations
+
+import pytest
+from observations import ADDRESSES, MACS, SSHD, VIP, before, endpoint, site
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight
+
+SITE = site(services=("web", "dicom"))
+FORWARDED = site(services=("web", "dicom"), layer4=("dicom",))
+LB1, LB2 = ADDRESSES["lb1"], ADDRESSES["lb2"]
+FOREIGN = "02:00:00:00:00:99"
+REFUSED = ("refused", "refused the connection")
+
+
+@pytest.fixture
+def observed():
+    return before()
+
+
+def problems(observed, require="all", of=SITE):
+    return preflight.problems(of, observed, require)
+
+
+def codes(observed, **more):
+    return [problem.code for problem in problems(observed, **more)]
+
+
+def test_nothing_stands_in_the_way_of_a_fresh_pair(observed):
+    assert problems(observed) == []
+
+
+def test_a_vip_that_the_pair_holds_is_not_in_use_by_another(observed):
+    observed["lb2"]["owners"]["eth0"][VIP] = [MACS["lb1"]]
+    assert problems(observed) == []
+
+
+def test_under_limit_the_absent_holder_is_known_by_its_own_address(observed):
+    del observed["lb2"]
+    observed["lb1"]["owners"]["eth0"][VIP] = [MACS["lb2"]]
+    assert problems(observed) == []
+
+
+def test_under_limit_a_lost_peer_need_not_answer(observed):
+    del observed["lb2"]
+    observed["lb1"]["owners"]["eth0"][LB2] = []
+    assert problems(observed) == []
+
+
+def test_a_foreign_holder_is_reported_once_with_its_mac(observed):
+    for name in observed:
+        observed[name]["owners"]["eth0"][VIP] = [FOREIGN]
+    (problem,) = problems(observed)
+    assert problem.code == "vip_in_use" and problem.where == VIP
+    assert problem.text == (
+        f"The VIP {VIP} is already in use: {FOREIGN} answers for it (asked from lb1) and belongs to none of the load"
+        " balancers."
+    )
+
+
+def test_a_foreign_holder_beside_the_real_one_is_seen(observed):
+    observed["lb2"]["owners"]["eth0"][VIP] = [MACS["lb1"], FOREIGN]
+    assert FOREIGN in problems(observed)[0].text
+
+
+def test_a_peer_that_does_not_answer(observed):
+    observed["lb1"]["owners"]["eth0"][LB2] = []
+    (problem,) = problems(observed)
+    assert problem.code == "peer_unreachable"
+    assert problem.text == f"lb1 cannot reach lb2: nothing answers for its infinitt_address {LB2} on eth0."
+
+
+@pytest.mark.parametrize(
+    "line, taken",
+    [
+        ('LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))', True),
+        ('LISTEN 0 511 *:80 *:* users:(("apache2",pid=7,fd=6))', True),
+        (f'LISTEN 0 511 {VIP}:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))', True),
+        (f'LISTEN 0 511 {VIP}%eth0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))', True),
+        ("LISTEN 0 511 0.0.0.0:80 0.0.0.0:*", True),
+        (f'LISTEN 0 511 {LB1}:1024 0.0.0.0:* users:(("rpc",pid=7,fd=6))', True),
+        ('LISTEN 0 511 127.0.0.1:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))', False),
+        ('LISTEN 0 511 [::]:80 [::]:* users:(("nginx",pid=7,fd=6))', False),
+        ('LISTEN 0 511 0.0.0.0:8080 0.0.0.0:* users:(("nginx",pid=7,fd=6))', False),
+        (f'LISTEN 0 511 {VIP}:80 0.0.0.0:* users:(("haproxy",pid=7,fd=6))', False),
+    ],
+)
+def test_ports_that_another_program_has(observed, line, taken):
+    observed["lb1"]["listeners"].append(line)
+    found = problems(observed)
+    assert bool(found) == taken, found
+    assert all(problem.text.startswith("Port ") and " of lb1, which " in problem.text for problem in found)
+    assert {problem.code for problem in found} <= {"port_taken"}
+
+
+def test_an_ipv6_vip_minds_ipv6_listeners(observed):
+    of = site()
+    of["hosts"]["lb1"]["ports"] = [{"address": "2001:db8::10", "port": 80, "for": "web"}]
+    observed["lb1"]["listeners"] = [SSHD, 'LISTEN 0 511 [::]:80 [::]:* users:(("nginx",pid=7,fd=6))']
+    assert codes(observed, of=of) == ["port_taken"]
+
+
+@pytest.mark.parametrize(
+    "require, answers, found",
+    [
+        ("all", [True, False], ["node_silent"]),
+        ("any", [True, False], []),
+        ("any", [False, False], ["service_silent"]),
+        ("none", [False, False], []),
+    ],
+)
+def test_how_many_nodes_must_answer(observed, require, answers, found):
+    observed["lb2"]["endpoints"] = [
+        endpoint(node=f"pacs{number}", error=None if answer else REFUSED) for number, answer in enumerate(answers, 1)
+    ]
+    assert codes(observed, require=require) == found
+
+
+def test_a_silent_node_is_named_with_the_reason(observed):
+    observed["lb1"]["endpoints"] = [endpoint(error=REFUSED)]
+    (problem,) = problems(observed)
+    assert problem.text == "dicom on pacs1 (198.51.100.21 port 104) does not answer lb1: refused the connection."
+
+
+def test_a_service_that_no_node_answers_for_is_named_with_all_reasons(observed):
+    observed["lb1"]["endpoints"] = [endpoint(error=REFUSED), endpoint(node="pacs2", error=("timeout", "timed out"))]
+    (problem,) = problems(observed, require="any")
+    assert problem.text == "No node answers lb1 for dicom: pacs1 refused the connection, pacs2 timed out."
+
+
+# --- layer 4 ---------------------------------------------------------------------------------------------------------
+
+TIMEOUT = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established:"
+
+
+@pytest.mark.parametrize("seconds, refused", [("600", True), ("86399", True), ("86400", False), ("432000", False)])
+def test_a_kernel_that_forgets_silent_connections(observed, seconds, refused):
+    observed["lb1"]["settings"] = [TIMEOUT + seconds]
+    found = problems(observed, of=FORWARDED)
+    assert [problem.code for problem in found] == ["established_timeout"] * refused
+    assert all(f"lb1 forgets a connection after {seconds} s of silence" in problem.text for problem in found)
+    # At layer 7 the kernel has nothing to remember.
+    assert problems(observed) == []
+
+
+def test_our_tables_in_the_sites_own_rules(observed):
+    observed["lb1"]["settings"] = [
+        TIMEOUT + "432000",
+        "/etc/nftables.conf:table inet layer4 {",
+        "/etc/nftables.conf:\ttable ip layer4-guard { # progname python3",
+    ]
+    (problem,) = problems(observed, of=FORWARDED)
+    assert problem.code == "tables_saved"
+    assert problem.text.startswith(
+        "/etc/nftables.conf on lb1 contains a saved copy of our own rules (table inet layer4 and ip layer4-guard)"
+    )
+
+
+def test_whom_the_nodes_see_is_said_where_something_is_forwarded():
+    (notice,) = preflight.notices(FORWARDED)
+    assert notice.code == "nodes_see_vip"
+    assert notice.text == (
+        f"The nodes see clients of forwarded services as {VIP}; checks and all other connections come from {LB1} and"
+        f" {LB2}."
+    )
+    assert preflight.notices(SITE) == []
+
+
+def test_what_a_forwarded_web_loses():
+    notices = preflight.notices({**SITE, "layer4_services": SITE["services"][:1]})
+    assert [notice.code for notice in notices] == ["nodes_see_vip", "web_forwarded"]
+    assert all(word in notices[1].text for word in ("cookie", "X-Forwarded-For", "NAT"))
