@@ -1,186 +1,41 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures a lab that services.yml was deployed on, and writes what it saw to a file; report.py makes a page of it.
+"""Measure a lab on which services.yml was deployed, and write the results to a file; report.py makes a page of it.
 
 usage: bench.py LAB RESULT    LAB is what prepare.yml has written down
 
-Directly to the node, through HAProxy (7) and through the kernel (4): one after another, in several rounds that each begin with
-another way, so that what else the machine does meets all three alike.
+Directly to the node, through HAProxy (7) and through the kernel (4), one after another, in several rounds. Each round
+begins with a different way, so that whatever else the machine does affects all three alike.
 """
 
 from __future__ import annotations
 
-import collections
 import json
 import os
 import pathlib
 import platform
 import re
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import association
+from lab import Lab, run, wait
 
-HERE = pathlib.Path(__file__).parent
-LOOK = HERE.parent / "molecule/shared/files/load_balancer.py"
-UNITS = ["haproxy", "layer4", "conntrackd", "keepalived"]
 WAYS = ("direct", "7", "4")
 STORE = {"direct": 11112, "7": 7112, "4": 11112}  # ports: see services.yml
 FILE = {"direct": 8080, "7": 7080, "4": 8080}
 
 ROUNDS = 3
 LINKS = {"1 Gbit/s": "tbf rate 1gbit burst 256kb latency 20ms", "unlimited": ""}  # of all hosts
-# How much is sent: the study so often (200 MiB each), and so many bytes of the file.
+# How much is sent: how many times the study (200 MiB), and how many bytes of the file.
 STUDIES = {"1 Gbit/s": 1, "unlimited": 2}
 BYTES = {"1 Gbit/s": 200 * 2**20, "unlimited": 2**31}
 ECHOES = 300  # over one association, and a tenth of that by associations of their own
 LOSSES = {1: 0.01, 100: 0.1, 1000: 1.0}  # associations at layer 4, and the seconds between two C-ECHOs of each
-PROXIED = 100  # so many at layer 7 at most beside them: each takes processor time from those at layer 4
+PROXIED = 100  # at most this many at layer 7 beside them: each takes processor time from those at layer 4
 RATES = (500, 1000, 2000, 4000, 8000)  # new connections a second
 RATE_SECONDS = 2
-
-
-def run(*command: str, given: str | None = None) -> str:
-    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def wait(what: str, seconds: float, done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            sys.exit(f"After {seconds} s this is not so: {what}.")
-        time.sleep(0.2)
-
-
-class Lab:
-    def __init__(self, who: dict) -> None:
-        self.vip, self.node, self.clients = who["vip"], who["node"], who["clients"]
-        self.balancers, self.containers = who["balancers"], who["containers"]
-        # The program's text is its argument: there is nothing to be copied.
-        requestor = association.Requestor()
-        steps = {
-            "associate": requestor.associate().hex(),
-            "echo": requestor.echo().hex(),
-            "release": requestor.release().hex(),
-        }
-        program = (HERE / "modality.py").read_text()
-        self.traffic = subprocess.Popen(
-            [
-                "podman",
-                "exec",
-                "--interactive",
-                self.containers["modality"],
-                "python3",
-                "-c",
-                program,
-                json.dumps(steps),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def on(self, host: str, *command: str) -> str:
-        return run("podman", "exec", self.containers[host], *command)
-
-    def ask(self, do: str, *, may_break: bool = False, **more) -> dict:
-        """Let the modality do that (see modality.py)."""
-        self.traffic.stdin.write(json.dumps({"do": do, **more}) + "\n")
-        self.traffic.stdin.flush()
-        answer = json.loads(self.traffic.stdout.readline() or '{"error": "it says nothing"}')
-        if "error" in answer and not may_break:
-            sys.exit(f"The modality's {do} {more}: {answer['error']}")
-        return answer
-
-    def address(self, way: str) -> str:
-        return self.node if way == "direct" else self.vip
-
-    def look(self, host: str) -> dict:
-        """What load_balancer.py says there."""
-        return json.loads(
-            run(
-                "podman",
-                "exec",
-                "--interactive",
-                self.containers[host],
-                "python3",
-                "-",
-                self.vip,
-                *UNITS,
-                given=LOOK.read_text(),
-            )
-        )
-
-    def holder(self) -> str:
-        holding = [name for name in self.balancers if self.look(name)["holds"]]
-        if len(holding) != 1:
-            sys.exit(f"One load balancer must hold the VIP, and these do: {holding}.")
-        return holding[0]
-
-    def other(self, host: str) -> str:
-        return next(name for name in self.balancers if name != host)
-
-    def forwarded(self, host: str, port: int) -> set[str]:
-        """The connections to a port of the VIP which go, or went, to a node by its kernel; by client and its port."""
-        return {
-            flow["client"] for flow in self.look(host)["flows"] if flow["port"] == port and flow["node"] != self.vip
-        }
-
-    def stands_by(self, host: str) -> bool:
-        """Has it booted, and would it take the VIP? Keepalived is asked by a signal, and one that only starts would be ended by it."""
-        units = ["podman", "exec", self.containers[host], "systemctl", "is-active", *UNITS]
-        said = subprocess.run(units, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-        return said.split() == ["active"] * len(UNITS) and self.look(host)["state"] == "BACKUP"
-
-    def power_off(self, host: str) -> float:
-        """Its cable first: else the kernel would end the killed processes' connections, and say so to their other ends. Returns when."""
-        end = int(self.on(host, "cat", "/sys/class/net/eth0/iflink"))
-        cable = next(link["ifname"] for link in json.loads(run("ip", "-json", "link")) if link["ifindex"] == end)
-        lost = time.time()
-        run("ip", "link", "set", "dev", cable, "down")
-        run("podman", "kill", "--signal", "KILL", self.containers[host])
-        return lost
-
-    def serves(self) -> bool:
-        """Do all load balancers have a node for every service of ours?"""
-        said = [json.loads(self.on(host, "/usr/local/sbin/layer4", "status"))["services"] for host in self.balancers]
-        return all(node["state"] == "up" for services in said for nodes in services.values() for node in nodes.values())
-
-    def processor(self, host: str, unit: str) -> float:
-        """Seconds of processor time that a unit's main process has used."""
-        pid = self.on(host, "systemctl", "show", "--property=MainPID", "--value", unit).strip()
-        fields = self.on(host, "cat", f"/proc/{pid}/stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def used(self) -> collections.Counter:
-        """Seconds of processor time until now, as the kernel books them: of the machine, of this lab's containers, of the load balancers."""
-        fields = [
-            int(field) / os.sysconf("SC_CLK_TCK")
-            for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-        ]
-        user, nice, system, _idle, _iowait, irq, softirq, *_stolen = fields
-        stats = run("podman", "stats", "--no-stream", "--format", "{{.Name}} {{.CPUNano}}", *self.containers.values())
-        containers = {name: int(nanoseconds) / 1e9 for name, nanoseconds in map(str.split, stats.splitlines())}
-        balancers = sum(containers[self.containers[host]] for host in self.balancers)
-        machine = user + nice + system + irq + softirq
-        return collections.Counter(
-            machine=machine, lab=sum(containers.values()), balancers=balancers, elapsed=time.monotonic()
-        )
-
-    def metered(self, **order) -> dict:
-        """Let the modality do that, and add what was used meanwhile."""
-        before = self.used()
-        result = self.ask(**order)
-        after = self.used()
-        after.subtract(before)
-        return {**result, **after}
 
 
 def transfers(lab: Lab) -> list[dict]:
@@ -215,13 +70,11 @@ def transfers(lab: Lab) -> list[dict]:
                             **amount,
                         }
                         while "error" in (transfer := lab.metered(may_break=True, **order)):
-                            print(
-                                f"{link}, {what}, streams {streams}, {way} broke, and is made anew: {transfer['error']}",
-                                flush=True,
-                            )
+                            error = f"{way} broke and is repeated: {transfer['error']}"
+                            print(f"{link}, {what}, streams {streams}, {error}", flush=True)
                             case["broken"].append(way)
                             if case["broken"].count(way) > ROUNDS:
-                                sys.exit("It breaks again and again.")
+                                sys.exit(f"{way} broke more than {ROUNDS} times.")
                         case["runs"].append({"way": way, **transfer})
                 found.append(case)
                 rates = {
@@ -248,7 +101,7 @@ def echoes(lab: Lab) -> dict:
 def losses(lab: Lab) -> list[dict]:
     found = []
     for number, every in LOSSES.items():
-        # The children of ended associations stay as zombies, until there may be no more processes.
+        # The children of ended associations stay as zombies, until no more processes are allowed.
         lab.on("pacs1", "systemctl", "restart", "bench-store")
         wait("the receiver answers", 30, lab.serves)
         holder = lab.holder()
@@ -257,12 +110,12 @@ def losses(lab: Lab) -> list[dict]:
         lab.ask("hold", ways={way: [lab.vip, STORE[way], numbers[way]] for way in numbers}, every=every)
         wait(f"{successor} knows the connections", 30, lambda: len(lab.forwarded(successor, STORE["4"])) >= number)
         lab.ask("forget")
-        time.sleep(2)  # so long the associations are watched without a fault
+        time.sleep(2)  # the associations are watched without a fault for this long
         before = lab.ask("forget")
         if lab.holder() != holder:
-            sys.exit("The VIP has moved already: this machine has too much else to do.")
+            sys.exit("The VIP moved before the fault: this machine is too busy.")
         lost = lab.power_off(holder)
-        time.sleep(5)  # and so long with one: every association has asked, and has been answered or is broken
+        time.sleep(5)  # and with one for this long: every association has asked, and was answered or is broken
         after = lab.ask("drop", since=lost)
         found.append({"numbers": numbers, "every": every, "before": before, "after": after})
         says = {
@@ -271,7 +124,7 @@ def losses(lab: Lab) -> list[dict]:
         }
         print(f"Power loss of {holder}: layer 4: {says['4']}; layer 7: {says['7']}", flush=True)
         run("podman", "start", lab.containers[holder])
-        wait(f"{holder} stands by", 60, lambda: lab.stands_by(holder))
+        wait(f"{holder} is standby", 60, lambda: lab.is_standby(holder))
     return found
 
 
@@ -282,7 +135,7 @@ def mirror(lab: Lab) -> list[dict]:
     for rate in RATES:
         used = {host: lab.processor(host, "conntrackd") for host in (holder, successor)}
         came = lab.ask("connect", address=lab.vip, port=FILE["4"], clients=lab.clients, rate=rate, seconds=RATE_SECONDS)
-        time.sleep(1)  # within so long an entry is to be there
+        time.sleep(1)  # an entry must have arrived by then
         made = set(came["made"])
         seen = {
             "asked": rate,
@@ -304,7 +157,7 @@ def mirror(lab: Lab) -> list[dict]:
 
 
 def prove_ways(lab: Lab) -> None:
-    """What went through the VIP took the way that its port says."""
+    """Check that what went through the VIP took the way that its port stands for."""
     flows = lab.look(lab.holder())["flows"]
     for ports in (STORE, FILE):
         for way in ("7", "4"):
@@ -314,9 +167,7 @@ def prove_ways(lab: Lab) -> None:
                 if flow["port"] == ports[way] and flow["client"].partition(":")[0] in lab.clients
             }
             if nodes != {lab.vip if way == "7" else lab.node}:
-                sys.exit(
-                    f"Connections to port {ports[way]} must take the way of layer {way}, and ended at {nodes or 'no place'}."
-                )
+                sys.exit(f"Connections to port {ports[way]} must go by layer {way}, and ended at {nodes or 'no node'}.")
 
 
 def surroundings(lab: Lab) -> dict:
@@ -345,7 +196,7 @@ def surroundings(lab: Lab) -> dict:
 
 
 def others(lab: Lab) -> int:
-    """How many containers run that are not this lab's?"""
+    """Return how many containers run that are not this lab's."""
     return len(set(run("podman", "ps", "--format", "{{.Names}}").split()) - set(lab.containers.values()))
 
 

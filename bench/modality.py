@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The traffic of the benchmark. Runs on the modality: a line of JSON in, a line of JSON out; see the methods of Modality.
+"""Make the traffic of the benchmark, on the modality: JSON lines in, JSON lines out; see the methods of Modality.
 
-usage: modality.py ECHO    steps of an association with one C-ECHO, in hexadecimal digits: JSON by name
+usage: modality.py STEPS    the steps of an association with one C-ECHO, by name, in hexadecimal digits: JSON
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BROKEN = (OSError, EOFError, asyncio.TimeoutError)  # IncompleteReadError is an 
 
 
 def whole(answer: bytes) -> bool:
-    """Is this a PDU to its end?"""
+    """Is this a whole PDU?"""
     return len(answer) >= 6 and len(answer) >= 6 + int.from_bytes(answer[2:6], "big")
 
 
@@ -36,7 +36,7 @@ def check(name: str, answer: bytes) -> None:
 
 
 class Association(asyncio.Protocol):
-    """One that asks C-ECHOs at its own pace, for the loss of a load balancer."""
+    """An association that asks C-ECHOs at its own pace, for the loss of a load balancer."""
 
     def __init__(self, steps: dict[str, bytes], every: float) -> None:
         self.steps, self.every = steps, every
@@ -55,7 +55,7 @@ class Association(asyncio.Protocol):
         self.plan()
 
     def plan(self) -> None:
-        """By the clock: one that waited long asks again at once."""
+        """Ask by the clock: one that waited long asks again at once."""
         asyncio.get_running_loop().call_later(self.due - time.monotonic(), self.ask)
         self.due = max(self.due + self.every, time.monotonic())
 
@@ -108,7 +108,7 @@ class Modality:
         return seconds
 
     async def store(self, address: str, port: int, streams: int, times: int) -> dict:
-        """Send the study so many times, all its series over one association or each over its own."""
+        """Send the study `times` times, all its series over one association or each over its own."""
         command = ["storescu", "--call", "INFINITT", "--scan-directories", address, str(port)]
         shares = [SERIES] if streams == 1 else [[series] for series in SERIES]
         seconds = await self.programs(*(command + share * times for share in shares))
@@ -116,22 +116,14 @@ class Modality:
         return {"seconds": seconds, "bytes": size * times}
 
     async def fetch(self, address: str, port: int, streams: int, size: int) -> dict:
-        """Read so many bytes of the file, by one connection or a part each by several."""
-        command = [
-            "curl",
-            "--silent",
-            "--show-error",
-            "--fail",
-            "--output",
-            "/dev/null",
-            "--range",
-            f"0-{size // streams - 1}",
-        ]
+        """Read `size` bytes of the file, over one connection or in equal parts over several."""
+        part = f"0-{size // streams - 1}"
+        command = ["curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "--range", part]
         seconds = await self.programs(*[command + [f"http://{address}:{port}/file"]] * streams)
         return {"seconds": seconds, "bytes": size}
 
     async def ask(self, address: str, port: int, number: int) -> dict:
-        """So many C-ECHOs over one association, and a tenth as many associations with one: milliseconds of each."""
+        """Time `number` C-ECHOs over one association, and a tenth as many associations with one, in milliseconds."""
 
         def step(connection: socket.socket, name: str) -> None:
             connection.sendall(self.steps[name])
@@ -167,7 +159,7 @@ class Modality:
     # --- associations that are there while a load balancer is lost ---
 
     async def hold(self, ways: dict[str, tuple[str, int, int]], every: float) -> dict:
-        """Open associations by each way (name: address, port and how many), and let each ask. They go on until `drop`."""
+        """Open associations each way (name: address, port and how many) and let each ask, until `drop`."""
         turns = asyncio.Semaphore(10)
 
         async def connect(address: str, port: int) -> Association:
@@ -185,7 +177,7 @@ class Modality:
         return {}
 
     async def forget(self) -> dict:
-        """Forget how long was waited until now, and say it."""
+        """Return the longest wait of each way until now, and forget it."""
         longest = {way: max(association.waited for association in held) for way, held in self.held.items()}
         for held in self.held.values():
             for association in held:
@@ -193,7 +185,7 @@ class Modality:
         return longest
 
     async def drop(self, since: float) -> dict:
-        """By each way: how many live, the longest wait and the middle one of theirs, and when after `since` the others had noticed."""
+        """End all. By way: how many were alive, how long each waited, and how long after `since` the others noticed."""
         now, found = time.monotonic(), {}
         for way, held in self.held.items():
             waited = [max(one.waited, now - one.asked if one.asked else 0) for one in held if not one.broken]
@@ -206,7 +198,7 @@ class Modality:
     # --- as many new connections as can be ---
 
     async def connect(self, address: str, port: int, clients: list[str], rate: float, seconds: float) -> dict:
-        """Open so many connections a second, and end each at once. Says which were made (address and port), and how many failed."""
+        """Open and close `rate` connections a second; return which (address and port) and how many failed."""
         with multiprocessing.Pool(len(clients)) as pool:
             jobs = [(address, port, client, rate / len(clients), seconds) for client in clients]
             found = await asyncio.to_thread(pool.starmap, open_and_close, jobs)
@@ -218,7 +210,7 @@ class Modality:
 
 
 def open_and_close(address: str, port: int, client: str, rate: float, seconds: float) -> dict:
-    """By one client; one that cannot keep up gets twice the time."""
+    """Open and close connections from one client; one that cannot keep up gets twice the time."""
     made, failed = [], 0
     started = time.monotonic()
     for number in range(int(rate * seconds)):

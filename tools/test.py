@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every test, two at a time: a line for each that passes, the whole output of each that fails, and how many did.
+"""Run every test, two at a time: a line for each that passes, the whole output of each that fails, and their number.
 
-The labs of the tests are gone afterwards, also when one fails or the run is interrupted; the demo's stays.
+The labs of the tests are removed afterwards, even if one fails or the run is interrupted; the demo's stays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WITH_LAB = {"tower": ["make", "tower"]} | {
 
 
 class Run:
-    """The processes that are under way."""
+    """The processes that are running."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -54,14 +54,12 @@ class Run:
             if self.interrupted:
                 return False
             if code != 0:
-                print(
-                    f"{name}: FAILED, and this is all it said:\n{log.read_text(errors='replace')}{name}: end of its output"
-                )
+                print(f"{name}: FAILED, with this output:\n{log.read_text(errors='replace')}{name}: end of its output")
             print(f"{name}: {'passed' if code == 0 else 'failed'} after {time.monotonic() - started:.0f} s", flush=True)
         return code == 0
 
     def interrupt(self, signum, frame):
-        """End what is under way, as whoever sent the signal wants."""
+        """End what is running, as whoever sent the signal wants."""
         with self.lock:
             self.interrupted = True
             for process in self.running:

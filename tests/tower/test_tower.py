@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """site.yml as Tower runs it, against the lab `tower`.
 
-ansible-runner has a plain clone as its project, an inventory, a survey's answers (all strings, those left empty too), an SSH key
-and become. It runs as a user who can write to nothing but its private data directory, with nothing of Ansible in its home. Its
-environment holds only what requirements/controller.txt asks for, and the oldest ansible-core that meta/runtime.yml promises.
+ansible-runner gets a plain clone as its project, an inventory, a survey's answers (all of them strings, some empty), an
+SSH key and become. It runs as a user who can write only to its private data directory and has nothing of Ansible in its
+home. Its environment holds what requirements/controller.txt asks for, and the oldest ansible-core that meta/runtime.yml
+promises.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ LAB = os.environ | {
     "ANSIBLE_INVENTORY": str(CLONE / "inventory/lab"),
     "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
 }
-PYTHON = "/usr/bin/python3"  # a Python in root's home cannot be reached by another user
+PYTHON = "/usr/bin/python3"  # another user cannot reach a Python in root's home
 USER = "nobody"
 ROUTER_ID = 77
 
 
 def run(*command, **options):
-    """Run a command to its end and return what it printed; all that it said is in the failure."""
+    """Run a command to its end and return its output; a failure shows all of it."""
     done = subprocess.run([str(word) for word in command], text=True, capture_output=True, check=False, **options)
     assert done.returncode == 0, (
         f"{' '.join(map(str, command))} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -45,7 +46,7 @@ def run(*command, **options):
 
 
 def ask(pattern, message):
-    """The values of a template for each host of the lab that the pattern matches."""
+    """Return the value of a template for each host of the lab that the pattern matches."""
     printed = run("ansible", pattern, "--module-name", "debug", "--args", f"msg={message}", env=LAB, cwd=CLONE)
     return {
         host: json.loads(result)["msg"]
@@ -74,7 +75,7 @@ def room():
 
 @pytest.fixture(scope="module")
 def environment(room):
-    """What Tower calls an execution environment: programs and libraries, and no collections."""
+    """What Tower calls an execution environment: programs and libraries, but no collections."""
     target = room / "environment"
     run(
         "pip",
@@ -95,14 +96,15 @@ def environment(room):
 
 @pytest.fixture(scope="module")
 def private_data(lab, room):
-    """ansible-runner's private data directory: the user's own, but for the project, a clone that belongs to root."""
+    """ansible-runner's private data directory: the user's own, except for the project, a clone that belongs to root."""
     data = room / "data"
     for directory in ("env", "inventory", "home"):
         (data / directory).mkdir(parents=True)
     hosts = ask("loadbalancers", "{{ {'ansible_host': ansible_host} }}")
     (site,) = ask(
         "lb1",
-        "{{ {'user': ansible_user, 'key': ansible_ssh_private_key_file, 'vip': infinitt_vip, 'nodes': infinitt_nodes} }}",
+        "{{ {'user': ansible_user, 'key': ansible_ssh_private_key_file,"
+        " 'vip': infinitt_vip, 'nodes': infinitt_nodes} }}",
     ).values()
     shutil.copy(site["key"], data / "env/ssh_key")
     files = {
@@ -143,7 +145,7 @@ def as_user(private_data, environment):
 
 @pytest.fixture(scope="module")
 def events(as_user, private_data):
-    """The events of the job, in their order."""
+    """The events of the job, in order."""
     as_user("test", "!", "-w", "project")
     as_user("ansible-runner", "run", private_data, "--playbook", "playbooks/site.yml", "--ident", "job")
     read = [json.loads(path.read_text()) for path in (private_data / "artifacts/job/job_events").glob("*.json")]

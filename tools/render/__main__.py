@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the files that playbooks/site.yml would deploy, from an inventory alone: no lab, no SSH.
 
-A deployment reads the load balancers' networks from the hosts themselves. Here they are assumed, and the output says how.
+A deployment reads the networks of the load balancers from the hosts. Here they are assumed, and the output says how.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ WHOLE = {4: 24, 6: 64}  # the prefix of a network of which no more is known
 def facts(
     own: str, interface: str, vips: Sequence[str], mirror: str = "", taken: Iterable[str] = ()
 ) -> tuple[dict[str, Any], list[str]]:
-    """The facts, as ansible.builtin.setup gives them without the prefix, and in words what of them is assumed.
+    """Return the facts, as ansible.builtin.setup gives them without the prefix, and what was assumed, in words.
 
-    ``own``: the host's address. ``interface``: that of the VIPs, or "". ``vips``: as the user wrote them, infinitt_vip first.
-    ``mirror``: the host's address for the mirror, or "". ``taken``: addresses that cannot be the gateway's.
+    ``own``: the host's address. ``interface``: that of the VIPs, or "". ``vips``: as the user wrote them, infinitt_vip
+    first. ``mirror``: the host's address for the mirror, or "". ``taken``: addresses that the gateway cannot have.
     What is not an address is left out: the model has a sentence for it.
     """
     virtual = [network for vip in vips if (network := _network(vip))]
@@ -51,7 +51,7 @@ def facts(
 
 
 def _network(written: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
-    """The address with the prefix of its network; None where it is no address."""
+    """Return the address with the prefix of its network; None where it is not an address."""
     address, _slash, prefix = str(written).strip().partition("/")
     try:
         version = ipaddress.ip_address(address).version
@@ -67,12 +67,12 @@ def _entry(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> dict[s
 
 
 def _free(around: ipaddress.IPv4Interface | ipaddress.IPv6Interface, taken: set[str]) -> str:
-    """The first address of the network that nobody has."""
+    """Return the first address of the network that is free."""
     return next(str(ip) for ip in around.network.hosts() if str(ip) not in taken)
 
 
 def _gateways(networks, taken):
-    """The default gateway of each family: the first free address of its first network."""
+    """Yield the default gateway of each family: the first free address of its first network."""
     for family in (4, 6):
         network = next((network for network in networks if network.version == family), None)
         if network:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Render the files that roles/infinitt deploys, without a host: Ansible itself says what each role is given.
+"""Render the files that roles/infinitt deploys, without a host: Ansible itself resolves what each role is given.
 
-As a program it is the tests' renderer: sites in as JSON on standard input, texts out on standard output. It runs in a process of
-its own, because Ansible's loader of collections would change what the tests import.
+As a program it is the tests' renderer: sites in as JSON on standard input, texts out on standard output. It runs in a
+process of its own, because Ansible's collection loader would change what the tests import.
 """
 
 from __future__ import annotations
