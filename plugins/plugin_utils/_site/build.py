@@ -20,7 +20,12 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import ser
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import check_names, read_site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
+    SITE_VARIABLES,
+    check_equal,
+    check_names,
+    read,
+)
 
 
 def build(
@@ -44,9 +49,10 @@ def build(
     """
     problems = Problems()
     _note_lost(problems, hosts, lost)
-    check_names(problems, variables, hosts)
-    given = read_site(problems, variables)
-    if "infinitt_stats_port" in given and not is_set(variables.get("infinitt_stats_password")):
+    check_names(problems, hosts)
+    check_equal(problems, hosts)
+    given = read(problems, SITE_VARIABLES, variables)
+    if given["infinitt_stats_port"] and not is_set(variables.get("infinitt_stats_password")):
         problems.note(
             "infinitt_stats_password",
             "is not set although infinitt_stats_port is",
@@ -56,8 +62,8 @@ def build(
         problems.note(
             "infinitt_vip", "is not set", "give the virtual IP and the prefix of its network, such as 198.51.100.10/24"
         )
-    vip = given.get("infinitt_vip")
-    if given.get("infinitt_nodes"):
+    vip = given["infinitt_vip"]
+    if given["infinitt_nodes"]:
         site_nodes = nodes_.read(problems, "infinitt_nodes", given["infinitt_nodes"])
     else:
         problems.note(
@@ -65,20 +71,23 @@ def build(
         )
         site_nodes = []
     its_services, service_vips = services_.read(
-        problems, given.get("infinitt_services"), site_nodes, vip, services, defaults, given.get("infinitt_layer", 7)
+        problems, given["infinitt_services"], site_nodes, vip, services, defaults, given["infinitt_layer"]
     )
     if site_nodes and vip and not its_services and not problems:
         problems.note("infinitt_services", "switches every service off", "leave one enabled")
     vips = _vips(vip, service_vips)
-    its_hosts, peers = hosts_.read(problems, hosts, vips, its_services, peers_port, given.get("infinitt_stats_port"))
+    its_hosts, peers = hosts_.read(problems, hosts, vips, its_services, peers_port, given["infinitt_stats_port"])
     hosts_.check_addresses(problems, vips, its_hosts, site_nodes, its_services)
     return Site(
         problems=problems.sentences,
         services=its_services,
         hosts=its_hosts,
         peers=peers,
+        preflight=given["infinitt_preflight"],
+        failover=given["infinitt_failover"],
+        stats_port=given["infinitt_stats_port"],
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
-        router_id=given.get("infinitt_router_id") or (int(ipaddress.ip_address(vip[0])) & 0xFF or 1 if vip else 0),
+        router_id=given["infinitt_router_id"] or (int(ipaddress.ip_address(vip[0])) & 0xFF or 1 if vip else 0),
     )
 
 

@@ -13,8 +13,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import mir
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, ValidationError, show
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Host, Service, Vip
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import address, is_set
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import address
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import HOST_VARIABLES
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import read as read_variables
 
 HIGHEST_PRIORITY = 254  # 255 is the address owner's alone (RFC 9568, 5.2.4)
 
@@ -31,7 +32,11 @@ def read(
 
     ``inventory``: see ``build``. ``vips``: by address the variable in which each was written, and the prefix given there.
     """
-    written = {name: _variables(problems, name, host) for name, host in inventory.items()}
+    written = {
+        name: read_variables(problems, HOST_VARIABLES, host["variables"], f" of {name}")
+        | {"ansible_host": host.get("ansible_host")}
+        for name, host in inventory.items()
+    }
     seen = {
         name: networks.read(host["facts"], without=vips)
         for name, host in inventory.items()
@@ -68,17 +73,6 @@ def read(
     return hosts, peers
 
 
-def _variables(problems: Problems, name: str, host: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the host's own variables, parsed, and its ``ansible_host``."""
-    found = {"ansible_host": host.get("ansible_host")}
-    for key, variable in HOST_VARIABLES.items():
-        if is_set(host["variables"].get(key)):
-            parsed = problems.parse(f"{key} of {name}", variable.parser, host["variables"][key])
-            if parsed is not None:
-                found[key] = parsed
-    return found
-
-
 def _place(
     problems: Problems,
     vips: Mapping[str, tuple[str, int | None]],
@@ -90,7 +84,7 @@ def _place(
     prefixes = {ip: prefix for ip, (subject, prefix) in vips.items()}
     for name, its in seen.items():
         for ip, (subject, given) in vips.items():
-            network = _network_of(problems, name, subject, ip, its, written[name].get("infinitt_interface"))
+            network = _network_of(problems, name, subject, ip, its, written[name]["infinitt_interface"])
             if not network:
                 continue
             prefixes[ip] = network.prefix if given is None else given
@@ -182,7 +176,7 @@ def _own_address(
     problems: Problems, name: str, written: Mapping[str, Any], vip: str | None, prefix: int | None
 ) -> str | None:
     """Return ``infinitt_address``, or else ``ansible_host`` where that is an address in the VIP's network."""
-    if "infinitt_address" in written:
+    if written["infinitt_address"]:
         return written["infinitt_address"]
     subject, hint = f"infinitt_address of {name}", "give the host's own address for VRRP, such as 198.51.100.11"
     known = written["ansible_host"] or name
@@ -198,7 +192,7 @@ def _own_address(
 
 
 def _gateway(written: Mapping[str, Any], facts: Mapping[str, Any], own: str, its: list[Network]) -> str | None:
-    given = written.get("infinitt_gateway")
+    given = written["infinitt_gateway"]
     if given:
         return None if given == "none" else given
     return networks.default_gateway(facts, own, its)

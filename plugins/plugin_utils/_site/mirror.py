@@ -25,9 +25,7 @@ def ends(
     """Return by host the addresses between which connections are mirrored: of the first two, since a mirror has two ends."""
     if not any(service.layer == 4 for service in services) or len(own) < 2:
         return {}
-    given = {
-        name: written[name]["infinitt_mirror_address"] for name in own if "infinitt_mirror_address" in written[name]
-    }
+    given = {name: written[name]["infinitt_mirror_address"] for name in own if written[name]["infinitt_mirror_address"]}
     if len(given) == 1:
         problems.note(
             f"infinitt_mirror_address of {next(iter(given))}",

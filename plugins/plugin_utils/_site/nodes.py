@@ -55,17 +55,18 @@ def of_service(problems: Problems, subject: str, written: Any, nodes: list[dict[
             "give names such as [pacs1] or nodes of its own",
         )
         return []
-    if not all(isinstance(entry, str) for entry in written):
+    if not all(isinstance(entry, (str, int)) and not isinstance(entry, bool) for entry in written):
         return read(problems, subject, written)
     known = {node["name"]: node for node in nodes if "name" in node}
-    for name in written:
+    names = [str(entry).strip(" ") for entry in written]
+    for name in names:
         if name not in known:
             problems.note(
                 subject,
                 f"names {show(name)}, which is not in infinitt_nodes",
                 nearest(name, list(known)) if known else "give its nodes",
             )
-    return [known[name] for name in dict.fromkeys(written) if name in known]
+    return [known[name] for name in dict.fromkeys(names) if name in known]
 
 
 def typed(nodes: Sequence[Mapping[str, Any]], port: int) -> list[Node]:

@@ -95,3 +95,6 @@ class Site:
     hosts: dict[str, Host] = field(default_factory=dict)
     peers: list[dict[str, str]] = field(default_factory=list)
     router_id: int = 0
+    preflight: str = "all"
+    failover: str = "standard"
+    stats_port: int | None = None

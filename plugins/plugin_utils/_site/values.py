@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title
@@ -32,23 +32,54 @@ def is_set(value: Any) -> bool:
     return not (value is None or isinstance(value, str) and not value.strip())
 
 
-def integer(low: int, high: int) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        right = f"give a whole number from {low} to {high}"
+@dataclass(frozen=True)
+class Integer:
+    """A whole number from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+    def __call__(self, value: Any) -> int:
+        hint = f"give a whole number from {self.low} to {self.high}"
         if (
             isinstance(value, bool)
             or not isinstance(value, (int, str))
             or not re.fullmatch(r"-?[0-9]{1,9}", str(value).strip())
         ):
-            raise ValidationError(f"is {show(value)}, which is not a whole number", right)
-        if not low <= int(value) <= high:
-            raise ValidationError(f"is {int(value)}, which is out of range", right)
+            raise ValidationError(f"is {show(value)}, which is not a whole number", hint)
+        if not self.low <= int(value) <= self.high:
+            raise ValidationError(f"is {int(value)}, which is out of range", hint)
         return int(value)
 
-    return parse
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        if isinstance(value, str) and value.strip() in self.words:
+            return value.strip()
+        raise ValidationError(f"is {show(value)}", f"give one of {', '.join(self.words)}")
 
 
-port = integer(1, 65535)
+@dataclass(frozen=True)
+class Text:
+    """A text of a form that cannot leave its place in a configuration."""
+
+    pattern: re.Pattern[str]
+    hint: str
+
+    def __call__(self, value: Any) -> str:
+        # Blanks around it are a slip of the pen, other white space is not.
+        text = str(value).strip(" ")
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and self.pattern.fullmatch(text):
+            return text
+        raise ValidationError(f"is {show(value)}, which a configuration cannot carry", self.hint)
+
+
+port = Integer(1, 65535)
 
 
 def boolean(value: Any) -> bool:
@@ -59,30 +90,12 @@ def boolean(value: Any) -> bool:
     raise ValidationError(f"is {show(value)}", "give true or false")
 
 
-def choice(*words: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if isinstance(value, str) and value.strip() in words:
-            return value.strip()
-        raise ValidationError(f"is {show(value)}", f"give one of {', '.join(words)}")
-
-    return parse
-
-
 def secret(value: Any) -> str:
     if isinstance(value, str) and SECRET.fullmatch(value):
         return value
     raise ValidationError(
         "cannot be put into a configuration", "give up to 128 printable ASCII characters, no space and no ' among them"
     )
-
-
-def text(pattern: re.Pattern[str], right: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and pattern.fullmatch(str(value)):
-            return str(value)
-        raise ValidationError(f"is {show(value)}, which a configuration cannot carry", right)
-
-    return parse
 
 
 def duration(value: Any) -> int:
@@ -154,4 +167,4 @@ def virtual_address(value: Any) -> tuple[str, int | None]:
 
 def gateway(value: Any) -> str:
     """An address, or ``none``: no gateway tells whether this host is cut off."""
-    return "none" if value == "none" else address(value)
+    return "none" if isinstance(value, str) and value.strip() == "none" else address(value)

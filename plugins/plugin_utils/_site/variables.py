@@ -11,8 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import values
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest, show
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import choice, integer, text
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import (
+    Problems,
+    ValidationError,
+    nearest,
+    show,
+)
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Integer, Text
 
 GROUP = "loadbalancers"  # the inventory's group of hosts that run HAProxy and Keepalived
 SITE, HOST = "site", "host"
@@ -24,12 +29,14 @@ class Variable:
 
     ``scope``: SITE (the same on every load balancer) or HOST (may differ).
     ``parser``: None for a list or a mapping, whose parts have parsers of their own.
-    ``secret``: its value stands in no sentence and does not come out of the model.
+    ``default``: the parsed value where nothing is written.
+    ``secret``: its value stands in no sentence, and is no part of the site.
     """
 
     name: str
     scope: str
     parser: Callable[[Any], Any] | None
+    default: Any = None
     secret: bool = False
 
 
@@ -37,14 +44,14 @@ VARIABLES = (
     Variable("infinitt_vip", SITE, values.virtual_address),
     Variable("infinitt_nodes", SITE, None),
     Variable("infinitt_services", SITE, None),
-    Variable("infinitt_preflight", SITE, choice("all", "any", "none")),
-    Variable("infinitt_failover", SITE, choice("standard", "fast", "conservative")),
-    Variable("infinitt_layer", SITE, values.layer),
-    Variable("infinitt_router_id", SITE, integer(1, 255)),
+    Variable("infinitt_preflight", SITE, Choice(("all", "any", "none")), default="all"),
+    Variable("infinitt_failover", SITE, Choice(("standard", "fast", "conservative")), default="standard"),
+    Variable("infinitt_layer", SITE, values.layer, default=7),
+    Variable("infinitt_router_id", SITE, Integer(1, 255)),
     Variable("infinitt_stats_port", SITE, values.port),
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
     Variable("infinitt_address", HOST, values.address),
-    Variable("infinitt_interface", HOST, text(values.INTERFACE, "give an interface's name, such as eth0")),
+    Variable("infinitt_interface", HOST, Text(values.INTERFACE, "give an interface's name, such as eth0")),
     Variable("infinitt_gateway", HOST, values.gateway),
     Variable("infinitt_mirror_address", HOST, values.address),
 )
@@ -52,27 +59,27 @@ SITE_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.
 HOST_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == HOST}
 
 NODE_KEYS: dict[str, Callable[[Any], Any]] = {
-    "name": text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),
+    "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),
     "address": values.node_address,
-    "weight": integer(0, 256),
+    "weight": Integer(0, 256),
     "backup": values.boolean,
-    "max_connections": integer(1, 1000000),
+    "max_connections": Integer(1, 1000000),
 }
 SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "enabled": values.boolean,
     "port": values.port,
     "node_port": values.port,
     "vip": values.virtual_address,
-    "mode": choice("http", "tcp"),
+    "mode": Choice(("http", "tcp")),
     "layer": values.layer,
     "nodes": lambda value: value,  # a list of its own: read by nodes.of_service
-    "check": choice("tcp", "http", "associate", "echo"),
-    "check_path": text(values.PATH, "give a path that begins with / and has no spaces or quotes, such as /health"),
-    "check_host": text(values.HOST, "give a host name, such as pacs.example.org"),
-    "check_status": text(values.STATUS, "give HTTP status codes such as 200, 200-399 or 200,302,401"),
+    "check": Choice(("tcp", "http", "associate", "echo")),
+    "check_path": Text(values.PATH, "give a path that begins with / and has no spaces or quotes, such as /health"),
+    "check_host": Text(values.HOST, "give a host name, such as pacs.example.org"),
+    "check_status": Text(values.STATUS, "give HTTP status codes such as 200, 200-399 or 200,302,401"),
     "called_ae": values.ae_title,
     "calling_ae": values.ae_title,
-    "persistence": choice("source", "cookie", "none"),
+    "persistence": Choice(("source", "cookie", "none")),
     "persist_for": values.duration,
     "timeout": values.duration,
 }
@@ -98,32 +105,48 @@ def read_keys(
     return found
 
 
-def check_names(problems: Problems, variables: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Note misspelt variables, and those that differ between hosts where they may not."""
+def check_names(problems: Problems, hosts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Note variables that are not known."""
     known = [variable.name for variable in VARIABLES]
-    for name, host in hosts.items():
-        for key in host.get("names", host["variables"]):
-            if key not in known:
-                problems.note(f"{key} of {name}", "is not a known variable", nearest(key, known))
-    for key in variables:
-        given = {name: host["variables"][key] for name, host in hosts.items() if key in host["variables"]}
+    for host, its in hosts.items():
+        for name in its.get("names", its["variables"]):
+            if name not in known:
+                problems.note(f"{name} of {host}", "is not a known variable", nearest(name, known))
+
+
+def check_equal(problems: Problems, hosts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Note variables of the site that differ between hosts."""
+    for name, variable in SITE_VARIABLES.items():
+        given = {host: its["variables"][name] for host, its in hosts.items() if name in its["variables"]}
         first = next(iter(given), None)
-        for name, value in given.items():
-            if value != given[first]:
-                what = "another value" if SITE_VARIABLES[key].secret else f"{show(value)}"
+        for host, value in given.items():
+            if _comparable(variable, value) != _comparable(variable, given[first]):
+                what = "another value" if variable.secret else show(value)
                 problems.note(
-                    f"{key} of {name}", f"is {what} and differs from that of {first}", "give the group one value"
+                    f"{name} of {host}", f"is {what} and differs from that of {first}", "give the group one value"
                 )
 
 
-def read_site(problems: Problems, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the site's variables that are set and right; note what is wrong."""
+def _comparable(variable: Variable, value: Any) -> Any:
+    if not values.is_set(value):
+        return None
+    try:
+        return variable.parser(value) if variable.parser else value
+    except ValidationError:
+        return value
+
+
+def read(
+    problems: Problems, variables: Mapping[str, Variable], written: Mapping[str, Any], of: str = ""
+) -> dict[str, Any]:
+    """Return by name the parsed values of the variables, or their defaults; note what is wrong.
+
+    ``of``: what is added to a name in a sentence. A list or a mapping is returned as it was written.
+    """
     found: dict[str, Any] = {}
-    for name, variable in SITE_VARIABLES.items():
-        value = variables.get(name)
-        if not values.is_set(value):
-            continue
-        parsed = problems.parse(name, variable.parser, value) if variable.parser else value
-        if parsed is not None:
-            found[name] = parsed
+    for name, variable in variables.items():
+        value = written.get(name)
+        if values.is_set(value) and variable.parser:
+            value = problems.parse(f"{name}{of}", variable.parser, value)
+        found[name] = value if values.is_set(value) else variable.default
     return found
