@@ -25,7 +25,7 @@ def told(tmp_path, monkeypatch):
         "haproxy_socket": "/gone",
         "state_file": "/gone",
     }
-    configuration = {"services": [service], **others, "haproxy_peers": [], "haproxy_peers_port": 1024}
+    configuration = {"services": [service], **others, "address": "198.51.100.11", "peers": [], "peers_port": 1024}
     for name, text in (("CONFIGURATION", json.dumps(configuration)), ("RULES", "table inet layer4 {}\n")):
         monkeypatch.setattr(config, name, tmp_path / name)
         (tmp_path / name).write_text(text)
@@ -60,5 +60,6 @@ def told(tmp_path, monkeypatch):
         return (0, answers[command]) if command in answers else (1, "")
 
     monkeypatch.setattr(system, "run", run)
+    monkeypatch.setattr(system, "addresses", lambda: {"127.0.0.1", "198.51.100.11", "198.51.100.10"})
     monkeypatch.setattr(status, "units", lambda asked: {name: {} for name in asked})
     return configuration

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from forwarded import names
-from layer4 import config, daemon, system
+from layer4 import config, daemon, endings, peers, sync, system
 
 
 def test_dead_ends_nodes_without_a_state_and_silence(told, monkeypatch):
@@ -17,6 +18,7 @@ def test_dead_ends_nodes_without_a_state_and_silence(told, monkeypatch):
     monkeypatch.setattr(system, "device_of", lambda address: "eth1")
     monkeypatch.setattr(daemon.time, "monotonic", lambda: clock[0])
     service = daemon.Daemon()
+    service.observe_vips()
     assert service.devices == ["eth0", "eth1"]
 
     def poll(rows):
@@ -56,6 +58,7 @@ def test_an_end_that_serves_another_service_is_not_dead(told, monkeypatch):
     monkeypatch.setattr(system, "device_of", lambda address: None)
     monkeypatch.setattr(daemon.time, "monotonic", lambda: 100.0)
     service = daemon.Daemon()
+    service.observe_vips()
     rows = [
         {"pxname": name, "svname": "pacs1", "check_status": "L4OK", "status": "DOWN", "weight": "1"}
         for name in ("dicom", "store")
@@ -70,3 +73,136 @@ def test_an_end_that_serves_another_service_is_not_dead(told, monkeypatch):
     service.poll()
     maps, dead = service.decide()
     assert set(names(maps["store"])) == {"pacs1"} and dead == set()
+
+
+# --- a standby, and a host that takes the VIP --------------------------------------------------------------------------
+
+VIP = "198.51.100.10"
+DEAD = {("198.51.100.26", 104)}
+DOWN = {"pxname": "dicom", "svname": "pacs22", "check_status": "L4CON", "status": "DOWN", "weight": "1"}
+UP = {"pxname": "dicom", "svname": "pacs1", "check_status": "L4OK", "status": "UP", "weight": "1"}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(daemon.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The addresses of this host."""
+    addresses = {"198.51.100.11"}
+    monkeypatch.setattr(system, "addresses", lambda: addresses)
+    return addresses
+
+
+@pytest.fixture
+def service(told, clock, here, monkeypatch):
+    monkeypatch.setattr(system, "device_of", lambda address: "eth0")
+    service = daemon.Daemon()
+    monkeypatch.setattr(service.haproxy, "ask", lambda: [UP, DOWN])
+    return service
+
+
+def test_a_standby_calls_no_node_dead_and_dead_after_counts_from_taking_the_vip(service, clock, here):
+    def dead():
+        service.poll()
+        service.observe_vips()
+        return service.decide()[1]
+
+    assert dead() == set()
+    clock[0] += 3600
+    assert dead() == set(), "its own way to the node may be broken"
+    here.add(VIP)
+    assert dead() == set(), "a host that has just taken the VIP waits as long as any other"
+    clock[0] += 14.9
+    assert dead() == set()
+    clock[0] += 0.1
+    assert dead() == DEAD
+    here.remove(VIP)
+    assert dead() == set()
+    here.add(VIP)
+    assert dead() == set()
+
+
+def test_only_the_holder_of_a_vip_ends_or_deletes_anything(service, clock, here, monkeypatch):
+    asked = []
+    monkeypatch.setattr(system, "run", lambda *command, stdin="": asked.append(command) or (0, ""))
+
+    def deleted():
+        asked.clear()
+        service.poll()
+        service.observe_vips()
+        service.release_newcomers()
+        service.endings.continue_with(service.decide()[1], service.held_since, 15)
+        return [command for command in asked if "--delete" in command]
+
+    assert deleted() == []
+    here.add(VIP)
+    assert [command[command.index("--reply-src") + 1] for command in deleted()] == ["198.51.100.26"]
+    clock[0] += 15
+    ended = [deleted() for _round in range(endings.ROUNDS + 2)]
+    assert [len(commands) for commands in ended] == [1, 1, 1, 2, 1], "newcomers each time, and all of them at last"
+    here.remove(VIP)
+    assert deleted() == []
+
+
+def test_a_signal_to_read_anew_while_haproxy_is_silent_does_not_empty_the_map(service, here, monkeypatch):
+    service.poll()
+    before, _dead = service.decide()
+    assert set(names(before["dicom"])) == {"pacs1"}
+    monkeypatch.setattr(service.haproxy, "ask", lambda: None)
+    service.configure()
+    service.poll()
+    assert service.decide()[0] == before
+
+
+def test_a_signal_to_read_anew_does_not_forget_that_haproxy_is_silent(service):
+    service.haproxy.misses = 2
+    service.configure()
+    assert not service.haproxy.answers
+
+
+def test_a_standby_asks_for_its_copies_anew(service, clock, here, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sync, "stand_by", lambda vips: asked.append((clock[0], vips)))
+    entries = {"net/netfilter/nf_conntrack_count": 400}
+    monkeypatch.setattr(service.sysctl, "number", entries.get)
+
+    def after(seconds):
+        asked.clear()
+        for _second in range(seconds):
+            clock[0] += 1
+            service.observe_vips()
+            service.resync()
+        return len(asked)
+
+    assert after(29) == 0, "conntrackd asked when it started"
+    assert after(1) == 1
+    assert after(300) == 10
+    entries["net/netfilter/nf_conntrack_count"] = 60000
+    assert after(300) == 1 and after(300) == 1, "no more than some hundred of them in a second"
+    here.add(VIP)
+    assert after(900) == 0
+    here.remove(VIP)
+    assert after(1) == 1, "at once, as its list is no longer the one that counts"
+
+
+@pytest.mark.parametrize("peer_ready", [True, False])
+def test_a_host_whose_haproxy_is_silent_leaves_the_vip_to_a_peer_that_is_ready(
+    service, tmp_path, clock, monkeypatch, peer_ready
+):
+    monkeypatch.setattr(peers, "any_ready", lambda hosts, port: peer_ready)
+    service.config = config.Config(service.config.services, state_file=str(tmp_path / "state"))
+    service.fault = ""
+    service.judge()
+    assert (tmp_path / "state").read_text() == "0\n"
+    service.haproxy.misses = 2
+    clock[0] += 1
+    service.judge()
+    assert (tmp_path / "state").read_text() == f"{int(peer_ready)}\n"
+    service.haproxy.misses = 0
+    service.judge()
+    assert (tmp_path / "state").read_text() == "0\n"

@@ -294,8 +294,9 @@ def test_the_unit_is_told_what_it_asks_for(name, rendered, tmp_path):
         told = json.loads(text["configuration"])
         assert told["services"] == FORWARDED[name]
         assert told["mirrored"] is (name != "single") and told["interfaces"] == [INTERFACE]
-        assert (told["dead_after"], told["connections"], told["haproxy_peers_port"]) == (15, 65536, 1024)
-        assert told["haproxy_peers"] == [peer["address"] for peer in BUILT[name].hosts[host].peers]
+        assert (told["dead_after"], told["connections"], told["peers_port"]) == (15, 65536, 1024)
+        assert told["address"] == BUILT[name].hosts[host].address
+        assert told["peers"] == [peer["address"] for peer in BUILT[name].hosts[host].peers]
 
 
 def test_a_host_that_forwards_is_judged_by_layer4_and_completes_the_mirror_as_master(rendered):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from forwarded import REPORT
 from layer4 import config, sync, system
 
@@ -30,3 +31,33 @@ def test_a_test_entry_is_received_whatever_the_nodes_port_is(told, monkeypatch):
     )
     monkeypatch.setattr(system, "run", lambda *command: (0, entry))
     assert sync.received("4711") == ["4711"]
+
+
+def test_a_standby_empties_its_list_and_asks_and_a_master_fills_it_and_sends(told, monkeypatch):
+    asked, here = [], {"198.51.100.11"}
+    monkeypatch.setattr(system, "run", lambda *command: asked.append(command[len(sync.CONNTRACKD) :]) or (0, ""))
+    monkeypatch.setattr(system, "addresses", lambda: here)
+    assert sync.stand_by(["198.51.100.10"]) and asked == [("-f", "internal"), ("-n",)]
+    asked.clear()
+    sync.master()
+    assert asked == [("-f", "internal"), ("-R",), ("-B",)]
+    asked.clear()
+    here.add("198.51.100.10")
+    assert not sync.stand_by(["198.51.100.10"]) and asked == []
+
+
+def test_a_vip_that_comes_while_the_list_is_emptied_is_that_of_a_master(monkeypatch):
+    asked, here = [], [{"198.51.100.11"}, {"198.51.100.11", "198.51.100.10"}]
+    monkeypatch.setattr(system, "run", lambda *command: asked.append(command[len(sync.CONNTRACKD) :]) or (0, ""))
+    monkeypatch.setattr(system, "addresses", lambda: here.pop(0))
+    sync.stand_by(["198.51.100.10"])
+    assert asked == [("-f", "internal"), ("-n",), ("-f", "internal"), ("-R",), ("-B",)]
+
+
+def test_a_conntrackd_that_does_not_answer_is_said_and_ends_no_daemon(monkeypatch):
+    monkeypatch.setattr(system, "run", lambda *command: (1, "can't connect: is conntrackd running?\n"))
+    assert sync.refill() == "conntrackd -f internal: can't connect: is conntrackd running?"
+    monkeypatch.setattr(system, "addresses", set)
+    sync.stand_by(["198.51.100.10"])
+    with pytest.raises(SystemExit, match="is conntrackd running"):
+        sync.master()

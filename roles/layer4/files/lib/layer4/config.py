@@ -12,7 +12,7 @@ import json
 import pathlib
 import sys
 
-from . import address
+from .address import version
 
 RULES = pathlib.Path("/etc/layer4/layer4.nft")
 CONFIGURATION = pathlib.Path("/etc/layer4/layer4.json")
@@ -26,29 +26,38 @@ VERSION = pathlib.Path(__file__).resolve().parents[1].name
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What roles/layer4 wrote (its argument_specs say what each means)."""
+    """What roles/layer4 wrote (its argument_specs say what each means).
+
+    The defaults are for the moment of an update in which the file is of another version than this program.
+    """
 
     services: list[dict]
-    mirrored: bool
-    interfaces: list[str]
-    dead_after: int
-    connections: int
-    haproxy_socket: str
-    haproxy_peers: list[str]
-    haproxy_peers_port: int
-    state_file: str
+    mirrored: bool = False
+    interfaces: list[str] = dataclasses.field(default_factory=list)
+    dead_after: int = 15
+    connections: int = 65536
+    haproxy_socket: str = "/run/haproxy/admin.sock"
+    address: str = ""
+    peers: list[str] = dataclasses.field(default_factory=list)
+    peers_port: int = 1024
+    state_file: str = "/run/layer4.state"
+
+    @property
+    def vips(self) -> list[str]:
+        return list(dict.fromkeys(service["address"] for service in self.services))
 
     @property
     def versions(self) -> set[int]:
         """The IP versions of the services."""
-        return {address.version(service["address"]) for service in self.services}
+        return {version(service["address"]) for service in self.services}
 
 
 KEYS = {field.name for field in dataclasses.fields(Config)}
 
 
 def load() -> Config:
-    return Config(**json.loads(CONFIGURATION.read_text()))
+    written = json.loads(CONFIGURATION.read_text())
+    return Config(**{key: value for key, value in written.items() if key in KEYS})
 
 
 def check(path: str) -> None:

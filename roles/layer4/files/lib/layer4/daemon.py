@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import pathlib
-import random
 import signal
-import socket
 import time
 
-from . import address, config, conntrack, health, nft, packet, sysctl, system
-from .haproxy import HAProxy, peer_answers
+from . import config, conntrack, endings, health, nft, peers, sync, sysctl, system
+from .haproxy import HAProxy
 
 TICK, REFRESH = 0.2, 1.0  # seconds: HAProxy is polled, and the map is written anew
+RESYNC = 30  # seconds: a standby asks for its copies anew, less often where there are so many
+RATE = 200  # copies a second, on average
 STARTING = 20  # seconds after the start for which this host's VIP and the units that come after wait for the rules
 
 
@@ -26,22 +26,25 @@ class Daemon:
     def __init__(self) -> None:
         self.sysctl = sysctl.Sysctl()
         self.health = health.Health()
-        self.rounds: dict[
-            tuple[str, int], int
-        ] = {}  # how often the clients of a dead node were asked whether they live
+        self.haproxy = HAProxy()
+        self.responder = peers.Responder()
+        self.endings = endings.Endings()
         self.maps: dict[str, list[dict | None]] = {}
         self.dead: set[tuple[str, int]] = set()
         self.started = time.monotonic()
+        self.held_since: dict[str, float] = {}  # by VIP that this host has
+        self.resync_at = self.started + RESYNC
         self.fault = "the rules are not loaded yet"
         self.must_not: bool | None = None
-        self.peer_asked, self.peer_alive = 0.0, False
+        self.peers_asked, self.peer_ready = 0.0, False
         self.configure()
 
     def configure(self) -> None:
         """Read the configuration; what was known of its nodes stays known."""
         self.fingerprint = config.fingerprint()
         self.config, self.rules = config.load(), config.RULES.read_text()
-        self.haproxy = HAProxy(self.config.haproxy_socket)
+        self.haproxy.path = self.config.haproxy_socket
+        self.responder.configure(self.config.address, self.config.peers_port, self.config.peers)
         self.health.configure(self.config.services)
         self.paths: dict[str, str | None] = {node["address"]: None for _name, node in self.health.nodes()}
         self.loaded = False
@@ -65,7 +68,23 @@ class Daemon:
 
     def decide(self) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
         """Return the maps and the dead endpoints that follow from what is known."""
-        return self.health.decide(time.monotonic(), self.config.dead_after)
+        return self.health.decide(time.monotonic(), self.config.dead_after, self.held_since)
+
+    def observe_vips(self) -> None:
+        """See which VIPs this host has: only their holder ends a connection."""
+        now, here = time.monotonic(), system.addresses()
+        vips = set(self.config.vips) & here
+        if self.held_since and not vips:
+            self.resync_at = now  # conntrackd's list is no longer the one that counts
+        self.held_since = {vip: self.held_since.get(vip, now) for vip in vips}
+
+    def resync(self) -> None:
+        """As a standby, complete the copies: whatever was lost comes back, and what lasts for days is not forgotten."""
+        now = time.monotonic()
+        if not self.config.mirrored or self.held_since or now < self.resync_at:
+            return
+        self.resync_at = now + max(RESYNC, self.sysctl.number("net/netfilter/nf_conntrack_count") / RATE)
+        sync.stand_by(self.config.vips)
 
     def write(self, maps: dict[str, list[dict | None]], dead: set[tuple[str, int]]) -> None:
         """Put everything into the kernel, the rules too where they are not there."""
@@ -97,46 +116,13 @@ class Daemon:
     def release_newcomers(self) -> None:
         """Forget who still waits for a node that is down to accept: the client's next SYN, a second later, goes to another node."""
         for name, node in self.health.nodes():
-            if self.health.states.get((name, node["name"])) == "down":
+            vip = self.health.services[name]["address"]
+            if vip in self.held_since and self.health.states.get((name, node["name"])) == "down":
                 which = ("--reply-src", node["address"], "--reply-port-src", str(node["port"]))
-                conntrack.delete("--state", "SYN_SENT", "--dst", self.health.services[name]["address"], *which)
-
-    def end_connections(self) -> None:
-        """Provoke the clients of dead nodes into meeting a reset; after three times, forget their connections."""
-        self.rounds = {endpoint: rounds for endpoint, rounds in self.rounds.items() if endpoint in self.dead}
-        for endpoint in self.dead:
-            rounds = self.rounds.get(endpoint, 0)
-            if rounds > 3:
-                continue
-            self.rounds[endpoint] = rounds + 1
-            node, port = endpoint
-            family = address.version(node)
-            vips = {service["address"] for service in self.config.services}
-            for vip in (vip for vip in vips if address.version(vip) == family):
-                which = ("--dst", vip, "--reply-src", node, "--reply-port-src", str(port))
-                if rounds == 3:
-                    conntrack.delete(*which)
-                elif system.is_here(vip):
-                    flows = conntrack.dump(*which)
-                    if flows and rounds == 0:
-                        system.log(
-                            f"{node} port {port} has been down for {self.config.dead_after} s:"
-                            f" {len(flows)} connections to it are ended."
-                        )
-                    for flow in flows:
-                        self.provoke(flow)
-
-    def provoke(self, flow: dict) -> None:
-        family = socket.AF_INET if address.version(flow["address"]) == 4 else socket.AF_INET6
-        with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, nft.MARK)
-            try:
-                raw.sendto(packet.keepalive(flow, random.getrandbits(32)), (flow["client"], 0))
-            except OSError as error:
-                system.log(f"{flow['client']} cannot be told that its node is down: {error}.")
+                conntrack.delete("--state", "SYN_SENT", "--dst", vip, *which)
 
     def judge(self) -> None:
-        """Must this host not hold the VIP? Only where another one is better: the kernel forwards without HAProxy too."""
+        """Must this host not hold the VIP? Only where another one is ready: the kernel forwards without HAProxy too."""
         now = time.monotonic()
         if self.haproxy.answers and not self.fault:
             must_not = False
@@ -145,15 +131,28 @@ class Daemon:
                 now - self.started < STARTING
             )  # no rules: a VIP here would end what the other host's connections are
         else:
-            if now - self.peer_asked >= 0.5:
-                port = self.config.haproxy_peers_port
-                self.peer_alive = any(peer_answers(peer, port) for peer in self.config.haproxy_peers)
-                self.peer_asked = time.monotonic()
-            must_not = self.peer_alive
+            if now - self.peers_asked >= 0.5:
+                self.peer_ready = peers.any_ready(self.config.peers, self.config.peers_port)
+                self.peers_asked = time.monotonic()
+            must_not = self.peer_ready
         if must_not != self.must_not:
             self.must_not = must_not
             pathlib.Path(self.config.state_file).write_text(f"{int(must_not)}\n")
             system.log("This host must not hold the VIP." if must_not else "This host may hold the VIP.")
+
+    def pause(self, seconds: float) -> None:
+        """Wait that long, or until a worker of HAProxy has ended; answer the peers meanwhile."""
+        deadline = time.monotonic() + seconds
+        while True:
+            sockets = [one for one in (self.haproxy.idle, self.responder.socket) if one]
+            readable = system.wait(deadline - time.monotonic(), sockets)
+            if self.responder.socket in readable:
+                self.responder.respond(lambda: {"haproxy": self.haproxy.answers, "fault": self.fault})
+            if self.haproxy.idle in readable:
+                self.haproxy.worker_ended()
+                return
+            if time.monotonic() >= deadline:
+                return
 
     def report(self) -> None:
         """Write down what is known."""
@@ -207,6 +206,8 @@ def serve() -> None:
         daemon.poll()
         now = time.monotonic()
         due = now - written >= REFRESH or not daemon.loaded
+        if due:
+            daemon.observe_vips()
         decided = daemon.decide()
         if due or decided != (daemon.maps, daemon.dead):
             daemon.write(*decided)
@@ -214,13 +215,14 @@ def serve() -> None:
             written = now
         if due:
             daemon.release_newcomers()
-            daemon.end_connections()
+            daemon.endings.continue_with(daemon.dead, daemon.held_since, daemon.config.dead_after)
+            daemon.resync()
         daemon.judge()
         if not notified and daemon.ready():
             notified = True
             system.notify("READY=1")
         system.notify("WATCHDOG=1")
-        daemon.haproxy.wait(now + TICK - time.monotonic())
+        daemon.pause(now + TICK - time.monotonic())
 
 
 def undo() -> None:

@@ -2,24 +2,21 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""This host's HAProxy by its stats socket, and that of another host by its peers' port."""
+"""This host's HAProxy, by its stats socket."""
 
 from __future__ import annotations
 
 import csv
-import select
 import socket
-
-from . import system
 
 
 class HAProxy:
-    """The HAProxy of this host."""
+    """What HAProxy answers, and whether it does."""
 
     TIMEOUT = 0.8  # seconds; one that takes longer twice in a row hangs
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self) -> None:
+        self.path = ""
         self.idle: socket.socket | None = None
         self.misses = 0
 
@@ -57,20 +54,8 @@ class HAProxy:
         except OSError:
             idle.close()
 
-    def wait(self, seconds: float) -> None:
-        """Wait for that long, or until a worker has ended."""
-        if self.idle and select.select([self.idle], [], [], max(seconds, 0))[0]:
+    def worker_ended(self) -> None:
+        """Close the idle connection, which can be read: a worker has ended."""
+        if self.idle:
             self.idle.close()
             self.idle = None
-        elif not self.idle:
-            system.wait(seconds)
-
-
-def peer_answers(address: str, port: int) -> bool:
-    """Is another host's HAProxy alive? Its peers' port answers 502 to a greeting that it does not understand (peers protocol, status)."""
-    try:
-        with socket.create_connection((address, port), 0.3) as peer:
-            peer.sendall(b"HAProxyS 0.0\n")
-            return peer.recv(16).startswith(b"50")
-    except OSError:
-        return False

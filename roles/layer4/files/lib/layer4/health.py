@@ -34,7 +34,8 @@ class Health:
         self.services = {service["name"]: service for service in services}
         known = {(name, node["name"]) for name, node in self.nodes()}
         self.states = {key: state for key, state in self.states.items() if key in known}
-        self.weights = {}
+        self.weights = {key: weight for key, weight in self.weights.items() if key in known}
+        self.down_since = {key: since for key, since in self.down_since.items() if key in known}
 
     def nodes(self) -> Iterator[tuple[str, dict]]:
         """Yield each service's name with each of its nodes."""
@@ -74,8 +75,13 @@ class Health:
                 self.down_since.setdefault(key, now)
         return changes
 
-    def decide(self, now: float, dead_after: float) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
-        """Return each slot's node by service, and the dead endpoints, that follow from what is known."""
+    def decide(
+        self, now: float, dead_after: float, held_since: dict[str, float]
+    ) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
+        """Return each slot's node by service, and the dead endpoints, that follow from what is known.
+
+        `held_since`: since when this host has each VIP that it has. A standby calls nothing dead: its own way to a node may be broken.
+        """
         maps, dead = {}, set()
         for name, service in self.services.items():
             up = {
@@ -85,8 +91,9 @@ class Health:
             }
             maps[name] = hashing.place(service["nodes"], up)
             for node in service["nodes"]:
-                since = self.down_since.get((name, node["name"]))
-                if since is not None and now - since >= dead_after:
+                down = self.down_since.get((name, node["name"]))
+                held = held_since.get(service["address"])
+                if down is not None and held is not None and now - max(down, held) >= dead_after:
                     dead.add((node["address"], node["port"]))
         # Two services may have the same endpoint, and different checks: one that serves is not dead.
         return maps, dead - {(node["address"], node["port"]) for name, node in self.nodes() if self.is_up(name, node)}

@@ -35,7 +35,7 @@ def flows_of(*clients: str) -> list[dict]:
 def connections() -> dict:
     """Sum up what is forwarded (see `conntrack.digest`)."""
     services = config.load().services
-    vips = dict.fromkeys(service["address"] for service in services)
+    vips = config.load().vips
     return conntrack.digest(forwarded([flow for vip in vips for flow in conntrack.dump("--dst", vip)], services))
 
 
@@ -63,7 +63,7 @@ def status() -> dict:
     state: dict = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
     if config.STATE.exists():
         state.update(json.loads(config.STATE.read_text()))
-    logs = [f"layer4-flows@{vip}.service" for vip in dict.fromkeys(service["address"] for service in wanted.services)]
+    logs = [f"layer4-flows@{vip}.service" for vip in wanted.vips]
     found = units(["layer4.service", *(["conntrackd.service"] if wanted.mirrored else []), *logs])
     # The files of a version never change, so it is the name that tells.
     if found["layer4.service"].get("active") and state["version"] != config.VERSION:

@@ -23,22 +23,46 @@ def number(name: str, text: str) -> int:
     return int(found[1] or found[2]) if found else 0
 
 
-def master() -> None:
-    """After this host has become master: send all connections to the other one."""
-    # What the peer once put into this kernel is not in conntrackd's own list. Without it a peer that returns would not get it.
-    for option in ("-R", "-B"):
-        code, answer = system.run(*CONNTRACKD, option)
+def refill() -> str:
+    """Make conntrackd's list anew, and send all of it to the other host; return what went wrong, in words.
+
+    What the peer put into this kernel is not in the list: a peer that returns would not get it. And what the peer has ended meanwhile
+    still is.
+    """
+    for words in (("-f", "internal"), ("-R",), ("-B",)):
+        code, answer = system.run(*CONNTRACKD, *words)
         if code != 0:
-            sys.exit(f"conntrackd {option}: {answer.strip()}")
+            return f"conntrackd {' '.join(words)}: {answer.strip()}"
+    return ""
+
+
+def master() -> None:
+    """After this host has become master: let the other one have all connections."""
+    error = refill()
+    if error:
+        sys.exit(error)
+
+
+def stand_by(vips: list[str]) -> bool:
+    """Ask the peer for its connections, unless this host has one of the VIPs; returns whether it did.
+
+    First conntrackd's list is emptied: what is in it is ended on the peer too when it ends here, by a timeout for example.
+    """
+    if system.addresses() & set(vips):
+        return False
+    system.run(*CONNTRACKD, "-f", "internal")
+    system.run(*CONNTRACKD, "-n")
+    if system.addresses() & set(vips):  # it came in between, and a master needs its list
+        refill()
+    return True
 
 
 def resync() -> None:
     """After conntrackd's start: let the peer's connections come, for 3 s at most."""
-    if any(system.is_here(service["address"]) for service in config.load().services):
+    deadline = time.monotonic() + 3
+    if not stand_by(config.load().vips):
         master()
         return
-    deadline = time.monotonic() + 3
-    system.run(*CONNTRACKD, "-n")
     before, quiet = (0, 0), 0
     while time.monotonic() < deadline and quiet < 2:
         system.wait(0.25)

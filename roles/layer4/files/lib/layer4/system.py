@@ -11,8 +11,11 @@ import os
 import select
 import socket
 import subprocess
+from typing import Iterable
 
-from . import address as ip
+from . import address
+
+TIMEOUT = 10  # seconds; a program that hangs must not outlast the watchdog
 
 
 def log(message: str) -> None:
@@ -21,14 +24,24 @@ def log(message: str) -> None:
 
 def run(*command: str, stdin: str = "") -> tuple[int, str]:
     """Run a program; return its exit code and its output, or its errors where it failed."""
-    done = subprocess.run(
-        command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return 124, f"{command[0]} has not ended within {TIMEOUT} s"
     return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 
 
-def wait(seconds: float) -> None:
-    select.select([], [], [], max(seconds, 0))
+def wait(seconds: float, sockets: Iterable[socket.socket] = ()) -> list[socket.socket]:
+    """Wait for that long, or until one of these sockets can be read; return those that can."""
+    return select.select(list(sockets), [], [], max(seconds, 0))[0]
 
 
 def notify(message: str) -> None:
@@ -39,17 +52,16 @@ def notify(message: str) -> None:
             systemd.sendto(message.encode(), path.replace("@", "\0", 1) if path.startswith("@") else path)
 
 
-def device_of(address: str) -> str | None:
+def device_of(host: str) -> str | None:
     """Return the interface by which this host reaches an address."""
-    code, answer = run("ip", "-json", "route", "get", address)
+    code, answer = run("ip", "-json", "route", "get", host)
     return json.loads(answer)[0].get("dev") if code == 0 else None
 
 
-def is_here(address: str) -> bool:
-    """Is this one of the host's addresses now?"""
-    with socket.socket(socket.AF_INET if ip.version(address) == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
+def addresses() -> set[str]:
+    """Return the addresses of this host; none where it cannot be asked.
+
+    To bind to an address is no way to ask: with net.ipv4.ip_nonlocal_bind=1 every bind succeeds.
+    """
+    code, answer = run("ip", "-json", "address", "show")
+    return address.parse_addresses(json.loads(answer)) if code == 0 else set()

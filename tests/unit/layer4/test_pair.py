@@ -1,0 +1,102 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pair in network namespaces: what becomes of connections when one host is blind, loses its copies, or its power."""
+
+from __future__ import annotations
+
+import time
+
+import namespaces
+import pytest
+import rendering
+from factories import build, hosts
+from namespaces import until
+from programs import on_this_machine
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
+
+if namespaces.missing():
+    pytest.skip(namespaces.missing(), allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    written = {"infinitt_layer": 4}
+    site = build(on_this_machine(hosts()), **written)
+    texts = rendering.render({"pair": (written, as_dict(site))})["pair"]
+    interface = next(iter(site.hosts.values())).mirror.interface
+    return {host: {name: text.replace(interface, "eth0") for name, text in texts[host].items()} for host in texts}
+
+
+@pytest.fixture
+def make_pair(rendered, tmp_path):
+    pairs = []
+
+    def make(**more):
+        pairs.append(namespaces.Pair(rendered, tmp_path, **more))
+        return pairs[-1]
+
+    yield make
+    for pair in pairs:
+        pair.end()
+
+
+def test_a_standby_that_is_blind_to_a_node_ends_nothing_and_breaks_nothing_when_it_takes_over(make_pair):
+    pair = make_pair(dead_after=1)
+    # Whoever was master while a connection was opened has it in conntrackd's list.
+    pair.move(pair.lb2)
+    first = pair.connect(10)
+    pair.move(pair.lb1)
+    second = pair.connect(10)
+    known = until(lambda: len(pair.lb1.forwarded()) >= 20 and pair.lb1.forwarded())
+    assert until(lambda: pair.lb2.forwarded() == known)
+    pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
+    waiting = [first, second]
+    for connections in waiting:
+        connections.ask(9)
+    time.sleep(6)  # dead_after, and what ending takes
+    assert pair.lb1.forwarded() == pair.lb2.forwarded() == known
+    pair.lb2.haproxy.states.update(pacs1="UP", pacs2="UP")
+    pair.lb1.power_off()
+    pair.move(pair.lb2)
+    assert [connections.answers() for connections in waiting] == [["answered"] * 10] * 2
+
+
+def test_a_mirror_that_lost_entries_gets_them_back_by_itself(make_pair):
+    pair = make_pair(resync=1)
+    connections = pair.connect(20)
+    known = until(lambda: len(pair.lb1.forwarded()) == 20 and pair.lb1.forwarded())
+    assert until(lambda: pair.lb2.forwarded() == known)
+    pair.lb2("conntrack", "--flush")
+    assert until(lambda: pair.lb2.forwarded() == known)
+    assert pair.lb1.forwarded() == known
+    connections.ask(2)
+    pair.lb1.power_off()
+    pair.move(pair.lb2)
+    assert connections.answers() == ["answered"] * 20
+
+
+def test_what_a_standby_asks_for_again_and_again_is_right_whenever_it_takes_over(make_pair):
+    pair = make_pair(resync=0)
+    busy, waiting = pair.connect(20), pair.connect(20)
+    for turn in range(6):
+        waiting.ask(1)
+        for _word in range(5):
+            busy.ask()
+            assert busy.answers() == ["answered"] * 20, turn
+        pair.move(pair.lb1 if pair.holder is pair.lb2 else pair.lb2)
+        assert waiting.answers() == ["answered"] * 20, turn
+
+
+def test_what_has_ended_does_not_come_back_when_the_vip_does(make_pair):
+    pair = make_pair()
+    pair.connect(10)
+    assert until(lambda: len(pair.lb2.forwarded()) == 10)
+    pair.move(pair.lb2)
+    pair.lb2("conntrack", "--delete", "--dst", namespaces.VIP)
+    assert until(lambda: not pair.lb1.forwarded()), "a holder that deletes tells its peer"
+    pair.move(pair.lb1)
+    time.sleep(0.5)
+    assert not pair.lb1.forwarded() and not pair.lb2.forwarded()

@@ -1,0 +1,272 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A pair of load balancers, two nodes and a client in network namespaces: the real kernel, daemon and conntrackd; HAProxy is played.
+
+198.51.100.0/24 exists between the namespaces alone. What Keepalived does, a test does: `Pair.move`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+LIB = pathlib.Path(__file__).parents[2] / "roles/layer4/files/lib"
+VIP = "198.51.100.10"
+PROGRAMS = ("nft", "conntrack", "conntrackd", "unshare", "nsenter", "ip")
+
+
+def missing() -> str:
+    """Why there can be no such pair here, in words; empty where there can."""
+    if os.geteuid() != 0:
+        return "a pair in network namespaces needs root"
+    gone = [name for name in PROGRAMS if not shutil.which(name)]
+    return f"not installed: {', '.join(gone)}" if gone else ""
+
+
+def until(condition, seconds: float = 5):
+    """Poll a condition; return its first true value, or the last one."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+class Host:
+    """A machine with a network and a /run of its own, on one cable."""
+
+    def __init__(self, switch: Host | None, address: str = "") -> None:
+        command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec"]
+        script = (
+            "mount -t tmpfs none /run; mkdir -p /run/lock /run/layer4; cp -a /etc /run/etc; mkdir -p /run/etc/layer4;"
+            " mount --bind /run/etc /etc; echo; exec sleep 3600"
+        )
+        self.holder = subprocess.Popen([*command, script], stdout=subprocess.PIPE)
+        assert self.holder.stdout and self.holder.stdout.readline() == b"\n"
+        self.address, self.processes = address, []
+        self("ip", "link", "set", "lo", "up")
+        if switch:
+            port = f"p{address.split('.')[-1]}"
+            switch("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
+            switch("ip", "link", "set", port, "master", "br0", "up")
+            self("ip", "address", "add", f"{address}/24", "dev", "eth0")
+            self("ip", "link", "set", "eth0", "up")
+
+    def command(self, *words: str) -> list[str]:
+        return ["nsenter", "--target", str(self.holder.pid), "--net", "--mount", *words]
+
+    def __call__(self, *words: str, stdin: str = "", check: bool = True) -> str:
+        done = subprocess.run(
+            self.command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=30
+        )
+        assert done.returncode == 0 or not check, f"{words}: {done.stderr}"
+        return done.stdout
+
+    def start(self, *words: str, **more) -> subprocess.Popen:
+        self.processes.append(subprocess.Popen(self.command(*words), text=True, **more))
+        return self.processes[-1]
+
+    def write(self, path: str, text: str) -> None:
+        self("sh", "-c", f"cat > {path}", stdin=text)
+
+    def power_off(self) -> None:
+        """End everything at once, and say nothing to anybody."""
+        self("ip", "link", "set", "eth0", "down", check=False)
+        for process in [*self.processes, self.holder]:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stdin):
+                if stream:
+                    stream.close()
+        self.processes = []
+
+
+class Switch(Host):
+    def __init__(self) -> None:
+        super().__init__(None)
+        self("ip", "link", "add", "br0", "type", "bridge")
+        self("ip", "link", "set", "br0", "up")
+
+
+class FakeHAProxy(threading.Thread):
+    """Answers `show stat` on a socket; `states` by node's name, all nodes of all services. None: it is silent."""
+
+    def __init__(self, path: str, services: list[dict]) -> None:
+        super().__init__(daemon=True)
+        self.services, self.states = services, {node["name"]: "UP" for s in services for node in s["nodes"]}
+        self.silent = False
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _address = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection: socket.socket) -> None:
+        with connection:
+            if b"show stat" not in connection.recv(64) or self.silent:
+                return
+            rows = ["# pxname,svname,status,check_status,weight"]
+            for service in self.services:
+                rows += [f"{service['name']},{n['name']},{self.states[n['name']]},L4OK,1" for n in service["nodes"]]
+            connection.sendall("\n".join(rows).encode() + b"\n")
+
+
+class LoadBalancer(Host):
+    """The daemon of layer 4, conntrackd and a HAProxy that is played, with what roles/layer4 wrote."""
+
+    # Its own program, with other times.
+    START = (
+        "import sys; sys.path.insert(0, '{lib}'); from layer4 import daemon; daemon.RESYNC = {resync}; daemon.serve()"
+    )
+
+    def __init__(self, switch: Host, rendered: dict[str, str], directory: pathlib.Path, resync: float, **more) -> None:
+        configuration = {**json.loads(rendered["configuration"]), "haproxy_socket": str(directory / "haproxy"), **more}
+        super().__init__(switch, configuration["address"])
+        self.haproxy = FakeHAProxy(configuration["haproxy_socket"], configuration["services"])
+        self.log = directory / "log"
+        for name in ("layer4.nft", "conntrackd.conf"):
+            self.write(f"/etc/layer4/{name}", rendered[name.partition(".")[0]].replace("Systemd on", "Systemd off"))
+        self.write("/etc/layer4/layer4.json", json.dumps(configuration))
+        self.daemon = self.start(
+            *(sys.executable, "-BIS", "-c", self.START.format(lib=LIB, resync=resync)),
+            stdout=self.log.open("a"),
+            stderr=subprocess.STDOUT,
+        )
+        self.conntrackd = self.start("conntrackd", "-C", "/etc/layer4/conntrackd.conf", stdout=subprocess.DEVNULL)
+
+    def is_ready(self) -> bool:
+        """Has the map of the first service all of its slots?"""
+        return (
+            self("nft", "list", "map", "inet", "layer4", "to_198_51_100_10_104", check=False).count(" expires ") == 256
+        )
+
+    def layer4(self, *words: str, check: bool = True) -> str:
+        return self(sys.executable, "-BIS", str(LIB), *words, check=check)
+
+    def forwarded(self) -> set[str]:
+        """Names of the forwarded connections that this kernel knows, new and old."""
+        digest = json.loads(self.layer4("connections"))
+        return {*digest["established"], *digest["others"]}
+
+    def power_off(self) -> None:
+        self.haproxy.listener.close()
+        super().power_off()
+
+
+class Pair:
+    """Two load balancers; lb1 has the VIP."""
+
+    def __init__(
+        self, rendered: dict[str, dict[str, str]], directory: pathlib.Path, resync: float = 3600, **more
+    ) -> None:
+        self.hosts: list[Host] = []
+        self.holder: LoadBalancer | None = None
+        try:
+            self.switch = self.add(Switch())
+            for name in ("lb1", "lb2"):
+                (directory / name).mkdir()
+            self.lb1, self.lb2 = (
+                self.add(LoadBalancer(self.switch, rendered[name], directory / name, resync, **more))
+                for name in ("lb1", "lb2")
+            )
+            self.nodes = [self.add(Host(self.switch, f"198.51.100.{number}")) for number in (21, 22)]
+            self.client = self.add(Host(self.switch, "198.51.100.50"))
+            for node in self.nodes:
+                node.start(sys.executable, "-c", NODE, stdout=subprocess.DEVNULL)
+            self.move(self.lb1)
+            for balancer in (self.lb1, self.lb2):
+                assert until(balancer.is_ready), balancer.log.read_text()
+        except BaseException:
+            self.end()
+            raise
+
+    def add(self, host):
+        self.hosts.append(host)
+        return host
+
+    def move(self, to: LoadBalancer) -> None:
+        """Let a load balancer have the VIP, as Keepalived does."""
+        if self.holder and self.holder.processes:
+            self.holder("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
+        to("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
+        self.holder = to
+        for host in (self.client, *self.nodes):
+            host("ip", "neigh", "flush", "dev", "eth0")
+        until(lambda: to("conntrackd", "-C", "/etc/layer4/conntrackd.conf", "-s", check=False))
+        to.layer4("master")
+
+    def connect(self, number: int) -> Connections:
+        return Connections(self.client, number)
+
+    def end(self) -> None:
+        for host in reversed(self.hosts):
+            if host.holder.poll() is None:
+                host.power_off()
+
+
+class Connections:
+    """Connections of a client to the service: each sends a word, to be answered after so many seconds."""
+
+    def __init__(self, client: Host, number: int) -> None:
+        self.process = client.start(
+            sys.executable, "-c", CLIENT, VIP, str(number), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self.answers() == ["opened"] * number
+
+    def ask(self, seconds: float = 0) -> None:
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+
+    def answers(self) -> list[str]:
+        """What each of the connections got, in words; it waits for them, for 15 s at most."""
+        return json.loads(self.process.stdout.readline())
+
+
+# On a node: each line of a connection is a number of seconds, after which it is answered.
+NODE = """
+import asyncio
+async def serve(reader, writer):
+    while line := await reader.readline():
+        await asyncio.sleep(float(line))
+        writer.write(line)
+async def main():
+    server = await asyncio.start_server(serve, "0.0.0.0", 104)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+CLIENT = """
+import asyncio, json, sys
+vip, number = sys.argv[1], int(sys.argv[2])
+async def ask(connection, line):
+    reader, writer = connection
+    try:
+        writer.write(line)
+        return "answered" if await asyncio.wait_for(reader.readline(), 15) == line else "closed"
+    except asyncio.TimeoutError:
+        return "silent"
+    except OSError as error:
+        return type(error).__name__
+async def main():
+    connections = await asyncio.gather(*[asyncio.open_connection(vip, 104) for _ in range(number)])
+    print(json.dumps(["opened"] * number), flush=True)
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        print(json.dumps(await asyncio.gather(*[ask(one, line.encode()) for one in connections])), flush=True)
+asyncio.run(main())
+"""
