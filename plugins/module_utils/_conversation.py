@@ -160,6 +160,7 @@ class Conversation:
         self._socket.close()
 
     async def _exchange(self, request: bytes, decoder: Requestor | http_head.HeadDecoder):
+        assert self._socket is not None, "every phase comes after connect()"
         await self._loop.sock_sendall(self._socket, request)
         data = b""
         while True:
@@ -182,7 +183,7 @@ class Conversation:
         self.latency[phase] = self._loop.time() - started
 
     def _failure(self, error: OSError) -> Failure:
-        kind, text = _ERRNOS.get(error.errno, ("local", f"could not be asked ({error.strerror or error})"))
+        kind, text = _ERRNOS.get(error.errno or 0, ("local", f"could not be asked ({error.strerror or error})"))
         if kind in ("reset", "timeout"):
             text += f" without {_AWAITED[self._phase]}"
         return Failure(kind, text)

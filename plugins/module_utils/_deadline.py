@@ -25,7 +25,9 @@ class Deadline:
 
     async def __aenter__(self) -> Deadline:
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        task = asyncio.current_task()
+        assert task is not None, "a deadline needs a task that it can cancel"
+        self._task = task
         self._arm(self._loop.time() + self._seconds)
         return self
 

@@ -18,7 +18,7 @@ import select
 import socket
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 # Bytes of an answer; 50 nodes of 4 services take 120 kB.
 MAX_ANSWER = 16 * 1024 * 1024
@@ -211,7 +211,7 @@ def gather(stats_socket: str, master_socket: str, timeout: float) -> dict:
     deadline = time.monotonic() + timeout
     with ThreadPoolExecutor(2) as pool:
         worker = pool.submit(_ask_worker, stats_socket, timeout)
-        master = pool.submit(_ask_master, master_socket, timeout)
+        master: Future | None = pool.submit(_ask_master, master_socket, timeout)
 
     silent = []
     try:

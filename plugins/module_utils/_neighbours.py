@@ -178,14 +178,15 @@ def owners(interface: str, addresses: list[str], timeout: float) -> dict[str, li
 def _collect(interface: str, addresses: list, found: dict[str, set[str]], timeout: float) -> None:
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
-        links = {4: _Arp(interface)}
-        stack.enter_context(links[4].socket)
-        mac = links[4].mac()
+        arp = _Arp(interface)
+        stack.enter_context(arp.socket)
+        mac = arp.mac()
         if not mac:
             raise CannotAsk(f"Interface {interface} is not Ethernet: it has no neighbours to ask.")
+        links: dict[int, _Arp | _Ndp] = {4: arp}
         if any(address.version == 6 for address in addresses):
-            links[6] = _Ndp(interface)
-            stack.enter_context(links[6].socket)
+            ndp = links[6] = _Ndp(interface)
+            stack.enter_context(ndp.socket)
         for link in links.values():
             link.socket.setblocking(False)
             selector.register(link.socket, selectors.EVENT_READ, link)

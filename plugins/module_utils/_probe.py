@@ -115,8 +115,9 @@ async def _open_loop(plan: Plan) -> dict:
 
     def finished(task: asyncio.Task) -> None:
         running.discard(task)
-        if task.exception():
-            errors.append(task.exception())
+        error = task.exception()
+        if error:
+            errors.append(error)
 
     while await pace.wait():
         task = asyncio.ensure_future(request())

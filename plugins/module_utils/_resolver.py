@@ -38,6 +38,7 @@ async def resolve(address: str, port: int) -> list[tuple[int, tuple]]:
             found.set_exception(Failure("name_not_found", f"has a name that cannot be resolved ({reason})"))
 
     def run() -> None:
+        outcome: tuple[Exception | None, list[tuple[int, tuple]]]
         try:
             outcome = None, look_up(0)
         except (OSError, ValueError) as error:

@@ -42,15 +42,15 @@ def summarise(
     failed, since nothing was asked then, and never from an outage.
     """
     answered = [s for s in samples if s.failure is None]
-    failed = sorted((s for s in samples if s.failure is not None), key=lambda s: s.ended)
+    failed = sorted(((s, s.failure) for s in samples if s.failure is not None), key=lambda pair: pair[0].ended)
     points = [0.0, *sorted(min(s.ended, length) for s in answered), length]
-    failures_of: dict[int, list[Sample]] = {}
-    for sample in failed:
-        failures_of.setdefault(_silence_of(sample, points), []).append(sample)
+    failures_of: dict[int, list[Failure]] = {}
+    for sample, failure in failed:
+        failures_of.setdefault(_silence_of(sample, points), []).append(failure)
 
-    outages = []
+    outages: list[dict] = []
     for i in sorted(failures_of):
-        first = failures_of[i][0].failure
+        first = failures_of[i][0]
         outages.append(
             {
                 "start": round(points[i], 4),
@@ -80,7 +80,7 @@ def summarise(
         "outages": outages,
         "longest_silence_ms": max([_ms(longest_quiet), *(o["length_ms"] for o in outages)]),
         "nodes": dict(Counter(s.node for s in answered if s.node)),
-        "errors": dict(Counter(s.failure.kind for s in failed)),
+        "errors": dict(Counter(failure.kind for _sample, failure in failed)),
         "began": round(began, 3),
         "ended": round(began + length, 3),
     }

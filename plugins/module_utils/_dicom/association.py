@@ -76,10 +76,10 @@ class Requestor:
             raise DicomError("rejected", f"rejected the association: {pdu.text}")
         if isinstance(pdu, PData) and self._expected == "C-ECHO-RSP":
             return self._take_data(pdu)
-        if self._expected != pdu.NAME:
+        if not isinstance(pdu, (AssociateAC, ReleaseRP)) or self._expected != pdu.NAME:
             raise DicomError("wrong_pdu", f"sent {pdu.NAME} where {self._expected} was expected")
         self.associated = isinstance(pdu, AssociateAC)
-        if self.associated:
+        if isinstance(pdu, AssociateAC):
             self._check_accepted(pdu)
         return pdu
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from . import constants, items
 from .errors import DicomError
 from .items import ContextResult, PresentationContext, UserInformation
 
+_Association = TypeVar("_Association", bound="_Associate")
 
+
+@dataclass(frozen=True)
 class _Associate:
     """The layout that A-ASSOCIATE-RQ and A-ASSOCIATE-AC share (PS3.8 9.3.2, 9.3.3).
 
@@ -32,13 +35,13 @@ class _Associate:
     """
 
     NAME: ClassVar[str]
-    CONTEXT: ClassVar[type]
+    CONTEXT: ClassVar[type[PresentationContext] | type[ContextResult]]
     CONTEXT_ITEM: ClassVar[int]
 
-    called_ae: str
-    calling_ae: str
-    contexts: tuple
-    user: UserInformation
+    called_ae: str = items.CALLED_AE
+    calling_ae: str = items.CALLING_AE
+    contexts: tuple = ()
+    user: UserInformation = UserInformation()
 
     def body(self) -> bytes:
         return (
@@ -49,7 +52,7 @@ class _Associate:
         )
 
     @classmethod
-    def parse(cls, body: bytes):
+    def parse(cls: type[_Association], body: bytes) -> _Association:
         if len(body) < 68:
             raise DicomError("malformed", f"sent an {cls.NAME} that is too short ({len(body)} bytes)")
         contexts = []
@@ -68,13 +71,10 @@ class AssociateRQ(_Associate):
 
     TYPE: ClassVar[int] = constants.A_ASSOCIATE_RQ
     NAME: ClassVar[str] = "A-ASSOCIATE-RQ"
-    CONTEXT: ClassVar[type] = PresentationContext
+    CONTEXT = PresentationContext
     CONTEXT_ITEM: ClassVar[int] = constants.PRESENTATION_CONTEXT_ITEM
 
-    called_ae: str = items.CALLED_AE
-    calling_ae: str = items.CALLING_AE
     contexts: tuple[PresentationContext, ...] = (PresentationContext(),)
-    user: UserInformation = UserInformation()
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,10 @@ class AssociateAC(_Associate):
 
     TYPE: ClassVar[int] = constants.A_ASSOCIATE_AC
     NAME: ClassVar[str] = "A-ASSOCIATE-AC"
-    CONTEXT: ClassVar[type] = ContextResult
+    CONTEXT = ContextResult
     CONTEXT_ITEM: ClassVar[int] = constants.CONTEXT_RESULT_ITEM
 
-    called_ae: str = items.CALLED_AE
-    calling_ae: str = items.CALLING_AE
     contexts: tuple[ContextResult, ...] = (ContextResult(),)
-    user: UserInformation = UserInformation()
 
 
 class _FourBytes:
@@ -198,14 +195,15 @@ class PData:
         return cls(tuple(values))
 
 
-class _Release(_FourBytes):
-    """The body of A-RELEASE-RQ and -RP, all of it reserved."""
+_Released = TypeVar("_Released", bound="_Release")
 
+
+class _Release(_FourBytes):
     def body(self) -> bytes:
         return bytes(4)
 
     @classmethod
-    def parse(cls, body: bytes):
+    def parse(cls: type[_Released], body: bytes) -> _Released:
         cls.four(body)
         return cls()
 
