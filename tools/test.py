@@ -21,11 +21,13 @@ LOGS = pathlib.Path(".build/log")
 SIDE_BY_SIDE = 2
 
 
-WITHOUT_LAB = {target: ["make", target] for target in ("lint", "unit", "sanity", "artefact")}
 SCENARIOS = sorted(path.parent.name for path in pathlib.Path("molecule").glob("*/molecule.yml"))
 WITH_LAB = {"tower": ["make", "tower"]} | {
     name: ["make", "scenario", f"NAME={name}"] for name in SCENARIOS
 }  # each in the lab of its name
+WITHOUT_LAB = {target: ["make", target] for target in ("sanity", "unit", "lint", "artefact")}
+# The longest first, so that the two ends of the run come close together; one that is not named here comes before them.
+LONGEST_FIRST = ("associations", "default", "failover", "single", "tower")
 
 
 class Run:
@@ -72,7 +74,8 @@ def main():
     os.environ["NO_COLOR"] = "1"
     os.environ.pop("FORCE_COLOR", None)
     LOGS.mkdir(parents=True, exist_ok=True)
-    tests = WITHOUT_LAB | WITH_LAB
+    order = sorted(WITH_LAB, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else -1)
+    tests = {name: WITH_LAB[name] for name in order} | WITHOUT_LAB
     run = Run()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, run.interrupt)
