@@ -4,6 +4,6 @@
 
 """What was observed in, problems out. Pure: nothing here opens, asks or prints.
 
-`observed` documents the input, `problem` the output. `daemons`, `vip`, `nodes`, `forwarding` and `mirror` hold the
-rules, each once; `preflight`, `verify` and `status` choose which of them apply.
+`observed` documents the input, `problem` the output. `daemons`, `drift`, `vip`, `nodes`, `forwarding` and `mirror` hold
+the rules, each once; `preflight`, `verify` and `status` choose which of them apply.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about the hosts themselves: what they run, whether that is what was deployed, and whether they agree."""
+"""Rules about the daemons of one host: whether they run, with their own configuration, and after a reboot too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.probl
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
 
 LISTENER = re.compile(r"\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+ *(?:users:\(\(\"(?P<process>[^\"]+)\")?")
-SHOWN_DIFFERENCES = 3
 
 
 def unreachable(hosts: Sequence[str], observed: Observed) -> Iterator[Problem]:
@@ -93,79 +92,37 @@ def keepalived(name: str, host: Host) -> Iterator[Problem]:
 
 def _old_configuration(daemon: str, name: str, runs: str | None, host: Host) -> Iterator[Problem]:
     """A daemon that does not run what was last deployed. ``daemon``: HAProxy or Keepalived."""
-    if host.get("fingerprints", {}).get(daemon.lower()) not in (None, runs):
+    deployed = host.get("fingerprints", {}).get(daemon.lower())
+    if deployed and deployed != runs:
         yield outdated(daemon, name, f"Reload it: systemctl reload {daemon.lower()}.")
 
 
 def outdated(daemon: str, name: str, remedy: str) -> Problem:
+    """A daemon that has not read its files. ``daemon``: what to call it; how it reads them is the ``remedy``."""
     return Problem("config_outdated", name, f"{daemon} on {name} is running an outdated configuration.", remedy)
 
 
-def not_enabled(name: str, host: Host) -> Iterator[Problem]:
-    units = {"haproxy.service": host["haproxy"]["enabled"], "keepalived.service": host["keepalived"]["enabled"]}
+def units(name: str, host: Host) -> Iterator[Problem]:
+    """What a reboot would change: units that do not start, and unit files that systemd has not read."""
+    enabled = {"haproxy.service": host["haproxy"]["enabled"], "keepalived.service": host["keepalived"]["enabled"]}
     if "layer4" in host:
-        units.update({unit: state["enabled"] for unit, state in host["layer4"]["units"].items()})
-    for unit, enabled in units.items():
-        if not enabled:
+        enabled.update({unit: state["enabled"] for unit, state in host["layer4"]["units"].items()})
+    for unit, starts in enabled.items():
+        if not starts:
             yield Problem(
                 "unit_not_enabled",
                 name,
                 f"{unit} on {name} does not start at boot.",
                 f"Enable it: systemctl enable {unit}.",
             )
-
-
-def drifted(name: str, host: Host) -> Iterator[Problem]:
-    files = [file["path"] for file in host.get("files", []) if file["drifted"]]
-    if files:
+    unread = [daemon for daemon, state in both(host) if state["needs_daemon_reload"]]
+    if unread:
         yield Problem(
-            "files_drifted",
+            "unit_not_read",
             name,
-            f"{listed(files)} on {name} {'is' if len(files) == 1 else 'are'} not what was last deployed.",
-            "Show the difference: playbooks/site.yml --check --diff. Deploying undoes it.",
+            f"systemd on {name} has not read the changed unit files of {listed(unread)}.",
+            "Let it read them: systemctl daemon-reload.",
         )
-
-
-def different(observed: Observed) -> Iterator[Problem]:
-    """Load balancers that would not serve the same after a failover, compared by what they run."""
-    served = {name: _served(host["haproxy"]) for name, host in observed.items() if host["haproxy"]["running"]}
-    announced = {
-        name: _announced(host["keepalived"]) for name, host in observed.items() if host["keepalived"]["running"]
-    }
-    found = [*_differences(served), *_differences(announced)]
-    if found:
-        more = [f"{len(found) - SHOWN_DIFFERENCES} more"] if len(found) > SHOWN_DIFFERENCES else []
-        yield Problem(
-            "hosts_differ",
-            listed(observed),
-            f"The load balancers run different configurations: {'; '.join(found[:SHOWN_DIFFERENCES] + more)}.",
-            "Deploy to all of them: playbooks/site.yml.",
-        )
-
-
-def _differences(runs: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Each topic that has not the same value on every host. ``runs``: by host and topic."""
-    for topic in dict.fromkeys(topic for values in runs.values() for topic in values):
-        hosts: dict[str, list[str]] = {}
-        for name, values in runs.items():
-            hosts.setdefault(values.get(topic, "missing"), []).append(name)
-        if len(hosts) > 1:
-            yield f"{topic} is {listed(f'{value} on {listed(names)}' for value, names in hosts.items())}"
-
-
-def _served(daemon: HAProxy) -> dict[str, str]:
-    return {
-        f"{service} on {node}": state["address"] + (" (backup)" if state["backup"] else "")
-        for service, nodes in daemon["services"].items()
-        for node, state in nodes.items()
-    }
-
-
-def _announced(daemon: Keepalived) -> dict[str, str]:
-    return {
-        "the virtual router ID": listed(str(instance["virtual_router_id"]) for instance in daemon["instances"]),
-        "the list of VIPs": ", ".join(sorted(vip for instance in daemon["instances"] for vip in instance["vips"])),
-    }
 
 
 def port_taken(name: str, ports: Sequence[Mapping[str, Any]], listeners: Sequence[str]) -> Iterator[Problem]:
@@ -191,7 +148,7 @@ def port_taken(name: str, ports: Sequence[Mapping[str, Any]], listeners: Sequenc
 
 
 def restart_pending(name: str, host: Host) -> Iterator[Problem]:
-    for daemon, state in _daemons(host):
+    for daemon, state in both(host):
         if files := state["outdated"]:
             yield Problem(
                 "restart_pending",
@@ -202,39 +159,5 @@ def restart_pending(name: str, host: Host) -> Iterator[Problem]:
             )
 
 
-def not_the_inventory(observed: Observed) -> Iterator[Problem]:
-    """Not a fault: the answers of a survey, for one, are missing where only the status is asked for."""
-    hosts: dict[str, list[str]] = {}
-    for name, host in observed.items():
-        for file in host.get("files", []):
-            if file["differs"] and not file["drifted"]:
-                hosts.setdefault(file["path"], []).append(name)
-    if hosts:
-        what = listed(f"{path} on {listed(names)}" for path, names in hosts.items())
-        yield Problem(
-            "inventory_differs",
-            listed(dict.fromkeys(name for names in hosts.values() for name in names)),
-            f"This inventory would change {what}.",
-            "Show the difference: playbooks/site.yml --check --diff.",
-        )
-
-
-def versions(observed: Observed) -> Iterator[Problem]:
-    hosts: dict[tuple[str, str], list[str]] = {}
-    for name, host in observed.items():
-        for daemon, state in _daemons(host):
-            if state["version"]:
-                hosts.setdefault((daemon, state["version"]), []).append(name)
-    for daemon in ("HAProxy", "Keepalived"):
-        found = [f"{version} on {listed(names)}" for (other, version), names in hosts.items() if other == daemon]
-        if len(found) > 1:
-            yield Problem(
-                "versions_differ",
-                listed(observed),
-                f"The load balancers run different versions of {daemon}: {listed(found)}.",
-                "Upgrade the older one when convenient.",
-            )
-
-
-def _daemons(host: Host) -> tuple[tuple[str, HAProxy | Keepalived], ...]:
+def both(host: Host) -> tuple[tuple[str, HAProxy | Keepalived], ...]:
     return ("HAProxy", host["haproxy"]), ("Keepalived", host["keepalived"])

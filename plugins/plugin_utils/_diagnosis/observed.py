@@ -58,6 +58,7 @@ class HAProxy(TypedDict):
     running: bool
     msg: str
     enabled: bool
+    needs_daemon_reload: bool
     outdated: list[str]
     version: str | None
     description: str | None
@@ -88,6 +89,7 @@ class Keepalived(TypedDict):
     running: bool
     msg: str
     enabled: bool
+    needs_daemon_reload: bool
     outdated: list[str]
     version: str | None
     configuration: str | None
@@ -146,8 +148,8 @@ class Host(TypedDict, total=False):
     ``settings`` (lines of ``grep -H``: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the
     files of nftables).
     verify: ``endpoints`` of all nodes, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
-    status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (those in the files of ``haproxy`` and
-    ``keepalived``), and where it forwards ``layer4``.
+    status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (of what was last deployed, by ``haproxy`` and
+    ``keepalived``; empty where nothing was), and where it forwards ``layer4``.
     """
 
     endpoints: list[Endpoint]
@@ -159,7 +161,7 @@ class Host(TypedDict, total=False):
     keepalived: Keepalived
     layer4: Layer4
     files: list[File]
-    fingerprints: Mapping[str, str | None]
+    fingerprints: Mapping[str, str]
 
 
 # By the name of the load balancer; those that were reached, in the inventory's order.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
     daemons,
+    drift,
     forwarding,
     mirror,
     nodes,
@@ -23,7 +24,7 @@ def vips(site: Site, observed: Observed) -> list[str]:
     """The VIPs that are to be held: those that some Keepalived announces, and the inventory's where none of them
     answers.
 
-    A VIP that the inventory has and nobody announces was not deployed yet; `daemons.not_the_inventory` says so.
+    A VIP that the inventory has and nobody announces was not deployed yet; `drift.not_the_inventory` says so.
     """
     instances = [instance for host in observed.values() for instance in host["keepalived"]["instances"]]
     announced = [vip.partition("/")[0] for instance in instances for vip in instance["vips"]]
@@ -45,9 +46,9 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
         found += daemons.keepalived(name, host)
         found += vip.removed(name, host)
         found += daemons.haproxy(name, host)
-        found += daemons.not_enabled(name, host)
-        found += daemons.drifted(name, host)
-    found += daemons.different(observed)
+        found += daemons.units(name, host)
+        found += drift.drifted(name, host)
+    found += drift.different(observed)
     found += nodes.down(observed)
     if site["layer4_services"]:
         for name, host in observed.items():
@@ -65,4 +66,4 @@ def notices(observed: Observed) -> list[Problem]:
     for name, host in observed.items():
         found += daemons.restart_pending(name, host)
         found += nodes.unchecked(name, host)
-    return [*found, *daemons.versions(observed), *daemons.not_the_inventory(observed)]
+    return [*found, *drift.versions(observed), *drift.not_the_inventory(observed)]

@@ -194,8 +194,8 @@ def test_a_daemon_that_does_not_run_its_file(observed, daemon, name):
     assert problem.remedy == f"Reload it: systemctl reload {daemon}."
 
 
-def test_a_file_without_a_fingerprint_says_nothing_of_its_daemon(observed):
-    observed["lb2"]["fingerprints"] = {"haproxy": None}
+def test_where_nothing_was_recorded_no_daemon_is_outdated(observed):
+    observed["lb2"]["fingerprints"] = {"haproxy": "", "keepalived": ""}
     assert problems(observed) == []
 
 
@@ -220,6 +220,13 @@ def test_another_inventory_is_worth_knowing_and_no_problem(observed):
     (notice,) = status.notices(observed)
     assert notice.code == "inventory_differs"
     assert notice.text == "This inventory would change /etc/haproxy/haproxy.cfg on lb1 and lb2."
+    for file in observed["lb2"]["files"]:
+        file["differs"] = True
+    (notice,) = status.notices(observed)
+    assert notice.text == (
+        "This inventory would change /etc/haproxy/haproxy.cfg on lb1 and lb2 and /etc/keepalived/keepalived.conf on"
+        " lb2."
+    )
 
 
 def test_a_service_that_only_one_host_serves(observed):
@@ -259,6 +266,12 @@ def test_many_differences_are_cut_short(observed):
 def test_a_unit_that_does_not_start_at_boot(observed, daemon):
     observed["lb1"][daemon]["enabled"] = False
     assert texts(observed) == [f"{daemon}.service on lb1 does not start at boot."]
+
+
+@pytest.mark.parametrize("daemon, name", [("haproxy", "HAProxy"), ("keepalived", "Keepalived")])
+def test_a_unit_file_that_systemd_has_not_read(observed, daemon, name):
+    observed["lb1"][daemon]["needs_daemon_reload"] = True
+    assert texts(observed) == [f"systemd on lb1 has not read the changed unit files of {name}."]
 
 
 # --- layer 4 ---------------------------------------------------------------------------------------------------------
