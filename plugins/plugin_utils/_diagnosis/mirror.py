@@ -61,7 +61,7 @@ def incomplete(site: Site, observed: Observed) -> Iterator[Problem]:
                 standby,
                 f"{missing} of {compared} connections that {active} forwards are missing on {standby} and would break"
                 f" if {active} failed.",
-                f"Send all of them again; on {active}: layer4 master.",
+                f"The mirror repairs itself within 30 s. If it does not, on {active}: layer4 master.",
             )
 
 
