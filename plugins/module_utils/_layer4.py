@@ -16,7 +16,7 @@ PROGRAM = "/usr/local/sbin/layer4"
 NOTHING = {
     "running": False,
     "version": "",
-    "stale": [],
+    "fingerprint": "",
     "current": False,
     "fault": "",
     "haproxy_answers": False,

@@ -84,12 +84,11 @@ version:
   type: str
   returned: always
   sample: 3f2c41d07be3a91c
-stale:
-  description: Other versions that are still installed.
-  type: list
-  elements: str
+fingerprint:
+  description: The start of a hash of the rules and the configuration that the daemon runs.
+  type: str
   returned: always
-  sample: []
+  sample: 0b72f9a1c4d5e6f7
 current:
   description: Whether the daemon runs the rules and the configuration that are in C(/etc/layer4).
   type: bool

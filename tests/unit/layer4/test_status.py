@@ -82,3 +82,19 @@ def test_a_daemon_of_another_version_is_outdated(told, monkeypatch):
         said = status.status()["units"]
         assert said["layer4.service"]["outdated"] is outdated
         assert not any(unit["outdated"] for name, unit in said.items() if name != "layer4.service")
+
+
+def test_units_that_an_earlier_configuration_has_left_are_named_too(told, tmp_path, monkeypatch):
+    def run(*command):
+        assert command[:2] == ("systemctl", "list-units")
+        return 0, "layer4-flows@198.51.100.9.service loaded active running A line for each\n"
+
+    monkeypatch.setattr(system, "run", run)
+    monkeypatch.setattr(status, "AT_BOOT", tmp_path)
+    monkeypatch.setattr(status, "MIRROR", tmp_path / "layer4.conf")
+    (tmp_path / "layer4-flows@198.51.100.8.service").touch()
+    logs = [f"layer4-flows@198.51.100.{number}.service" for number in (10, 9, 8)]
+    alone = config.Config(told["services"])
+    assert status.unit_names(alone) == ["layer4.service", *logs]
+    (tmp_path / "layer4.conf").touch()
+    assert status.unit_names(alone) == ["layer4.service", "conntrackd.service", *logs]

@@ -67,14 +67,6 @@ def check(path: str) -> None:
         sys.exit(f"{path}: the keys are {', '.join(sorted(keys))}, and should be {', '.join(sorted(KEYS))}.")
 
 
-def stale_versions() -> list[str]:
-    """Name the directories of other versions, which may go once none of them runs."""
-    here = pathlib.Path(__file__).resolve().parents[1]
-    return sorted(
-        path.name for path in here.parent.iterdir() if path.is_dir() and not path.is_symlink() and path != here
-    )
-
-
 def fingerprint() -> str:
     """Return a hash of the rules and the configuration as they are on disk, to be compared with that of the running daemon."""
     return hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16]

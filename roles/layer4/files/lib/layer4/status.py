@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import time
 
 from . import config, conntrack, daemon, firewall, sync, sysctl, system
@@ -18,6 +19,8 @@ FILES = {
     "conntrackd.service": ("/etc/layer4/conntrackd.conf", "/etc/systemd/system/conntrackd.service.d/layer4.conf"),
 }
 FLOWS_FILES = ("/etc/systemd/system/layer4-flows@.service",)
+MIRROR = pathlib.Path("/etc/systemd/system/conntrackd.service.d/layer4.conf")
+AT_BOOT = pathlib.Path("/etc/systemd/system/multi-user.target.wants")
 
 
 def forwarded(flows: list[dict], services: list[dict]) -> list[dict]:
@@ -37,6 +40,17 @@ def connections() -> dict:
     services = config.load().services
     vips = config.load().vips
     return conntrack.digest(forwarded([flow for vip in vips for flow in conntrack.dump("--dst", vip)], services))
+
+
+def unit_names(wanted: config.Config) -> list[str]:
+    """Name the units of this configuration, and what an earlier one has left: the mirror of a former peer, the log of a former VIP."""
+    names = ["layer4.service", *(["conntrackd.service"] if wanted.mirrored or MIRROR.exists() else [])]
+    states = "--state=active,activating,reloading"
+    _code, running = system.run("systemctl", "list-units", states, "--plain", "--no-legend", "layer4-flows@*.service")
+    logs = [f"layer4-flows@{vip}.service" for vip in wanted.vips]
+    logs += [line.split()[0] for line in running.splitlines() if line]
+    logs += sorted(path.name for path in AT_BOOT.glob("layer4-flows@*.service"))
+    return [*names, *dict.fromkeys(logs)]
 
 
 def units(names: list[str]) -> dict[str, dict[str, bool]]:
@@ -63,8 +77,7 @@ def status() -> dict:
     state: dict = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
     if config.STATE.exists():
         state.update(json.loads(config.STATE.read_text()))
-    logs = [f"layer4-flows@{vip}.service" for vip in wanted.vips]
-    found = units(["layer4.service", *(["conntrackd.service"] if wanted.mirrored else []), *logs])
+    found = units(unit_names(wanted))
     # The files of a version never change, so it is the name that tells.
     if found["layer4.service"].get("active") and state["version"] != config.VERSION:
         found["layer4.service"]["outdated"] = True
@@ -72,11 +85,10 @@ def status() -> dict:
     kernel = sysctl.Sysctl()
     established = kernel.get("net/netfilter/nf_conntrack_tcp_timeout_established")
     return {
-        "current": state.pop("fingerprint") == config.fingerprint(),
+        "current": state["fingerprint"] == config.fingerprint(),
         "running": time.time() - state.pop("refreshed") < 3 * daemon.REFRESH,
         **state,
         "units": found,
-        "stale": config.stale_versions(),
         "obstacles": firewall.obstacles(json.loads(ruleset), wanted.versions) if ruleset_code == 0 else [],
         "flows": {service["name"]: _flows(service) for service in wanted.services},
         "table": {
