@@ -14,8 +14,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import association
-
 HERE = pathlib.Path(__file__).parent
 LOOK = HERE.parent / "molecule/shared/files/load_balancer.py"
 UNITS = ["haproxy", "layer4", "conntrackd", "keepalived"]
@@ -42,24 +40,19 @@ class Lab:
     def __init__(self, who: dict) -> None:
         self.vip, self.node, self.clients = who["vip"], who["node"], who["clients"]
         self.balancers, self.containers = who["balancers"], who["containers"]
-        # The program's text is its argument: there is nothing to be copied.
-        requestor = association.Requestor()
-        steps = {
-            "associate": requestor.associate().hex(),
-            "echo": requestor.echo().hex(),
-            "release": requestor.release().hex(),
-        }
+        # The program's text is its argument; what it imports is in /srv (see molecule/shared/tasks/traffic.yml).
         program = (HERE / "modality.py").read_text()
         self.traffic = subprocess.Popen(
             [
                 "podman",
                 "exec",
                 "--interactive",
+                "--workdir",
+                "/srv",
                 self.containers["modality"],
                 "python3",
                 "-c",
                 program,
-                json.dumps(steps),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

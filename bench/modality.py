@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make the traffic of the benchmark, on the modality: JSON lines in, JSON lines out; see the methods of Modality.
 
-usage: modality.py STEPS    the steps of an association with one C-ECHO, by name, in hexadecimal digits: JSON
+It runs where molecule/shared/tasks/traffic.yml has placed the package traffic and the DICOM codec.
 """
 
 from __future__ import annotations
@@ -18,37 +18,30 @@ import socket
 import sys
 import time
 
-ANSWERS = {"associate": 0x02, "echo": 0x04, "release": 0x06}  # types of PDU: A-ASSOCIATE-AC, P-DATA-TF, A-RELEASE-RP
-SUCCESS = bytes.fromhex("00000009020000000000")  # a C-ECHO's last element, the status
+from traffic import blocking
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.errors import DicomError
+
 PATIENCE = 20  # seconds without an answer after which an association counts as broken
 SERIES = [f"/srv/study/{number}" for number in range(10)]
-BROKEN = (OSError, EOFError, asyncio.TimeoutError)  # IncompleteReadError is an EOFError
-
-
-def whole(answer: bytes) -> bool:
-    """Is this a whole PDU?"""
-    return len(answer) >= 6 and len(answer) >= 6 + int.from_bytes(answer[2:6], "big")
-
-
-def check(name: str, answer: bytes) -> None:
-    if answer[0] != ANSWERS[name] or (name == "echo" and not answer.endswith(SUCCESS)):
-        raise RuntimeError(f"{name}: answered {answer.hex()}")
+BROKEN = (OSError, EOFError, asyncio.TimeoutError, DicomError)
 
 
 class Association(asyncio.Protocol):
     """An association that asks C-ECHOs at its own pace, for the loss of a load balancer."""
 
-    def __init__(self, steps: dict[str, bytes], every: float) -> None:
-        self.steps, self.every = steps, every
+    def __init__(self, every: float) -> None:
+        self.every = every
         self.open: asyncio.Future = asyncio.get_running_loop().create_future()
-        self.got = b""
+        self.requestor = Requestor()
         self.asked: float | None = None
         self.waited = 0.0
         self.broken: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        transport.write(self.steps["associate"])
+        transport.write(self.requestor.associate())
 
     def begin(self) -> None:
         self.due = time.monotonic() + random.random() * self.every
@@ -62,18 +55,14 @@ class Association(asyncio.Protocol):
     def ask(self) -> None:
         if not self.transport.is_closing():
             self.asked = time.monotonic()
-            self.transport.write(self.steps["echo"])
+            self.transport.write(self.requestor.echo())
 
     def data_received(self, data: bytes) -> None:
-        self.got += data
-        if not whole(self.got):
+        if self.requestor.receive(data) is None:
             return
-        answer, self.got = self.got, b""
         if self.asked is None:
-            check("associate", answer)
             self.open.set_result(None)
         else:
-            check("echo", answer)
             self.waited = max(self.waited, time.monotonic() - self.asked)
             self.asked = None
             self.plan()
@@ -85,8 +74,7 @@ class Association(asyncio.Protocol):
 
 
 class Modality:
-    def __init__(self, steps: dict[str, str]) -> None:
-        self.steps = {name: bytes.fromhex(step) for name, step in steps.items()}
+    def __init__(self) -> None:
         self.held: dict[str, list[Association]] = {}
 
     async def rest(self, seconds: float) -> dict:
@@ -125,34 +113,18 @@ class Modality:
     async def ask(self, address: str, port: int, number: int) -> dict:
         """Time `number` C-ECHOs over one association, and a tenth as many associations with one, in milliseconds."""
 
-        def step(connection: socket.socket, name: str) -> None:
-            connection.sendall(self.steps[name])
-            answer = connection.recv(16384)
-            while not whole(answer):
-                more = connection.recv(16384)
-                if not more:
-                    raise EOFError(name)
-                answer += more
-            check(name, answer)
-
-        def connect() -> socket.socket:
-            connection = socket.create_connection((address, port), PATIENCE)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-
         echoes, associations = [], []
-        with connect() as connection:
-            step(connection, "associate")
+        with blocking.Association(address, port, PATIENCE) as association:
             for _number in range(number):
                 started = time.perf_counter()
-                step(connection, "echo")
+                association.echo()
                 echoes.append(1000 * (time.perf_counter() - started))
-            step(connection, "release")
+            association.release()
         for _number in range(number // 10):
             started = time.perf_counter()
-            with connect() as connection:
-                for name in ("associate", "echo", "release"):
-                    step(connection, name)
+            with blocking.Association(address, port, PATIENCE) as association:
+                association.echo()
+                association.release()
             associations.append(1000 * (time.perf_counter() - started))
         return {"echo": echoes, "association": associations}
 
@@ -165,7 +137,7 @@ class Modality:
         async def connect(address: str, port: int) -> Association:
             async with turns:
                 _transport, association = await asyncio.get_running_loop().create_connection(
-                    lambda: Association(self.steps, every), address, port
+                    lambda: Association(every), address, port
                 )
                 await asyncio.wait_for(association.open, PATIENCE)
                 return association
@@ -233,7 +205,7 @@ def open_and_close(address: str, port: int, client: str, rate: float, seconds: f
 
 
 async def main() -> None:
-    modality = Modality(json.loads(sys.argv[1]))
+    modality = Modality()
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader(limit=2**20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)

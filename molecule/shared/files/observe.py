@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modalities and the load balancers saw of the traffic of associations.py; runs on the machine of the lab and prints JSON.
+"""What the modalities and the load balancers saw of the traffic (see ../traffic); runs on the machine of the lab and prints JSON.
 
 usage: observe.py JSON, an object of
   wait           whole: until both load balancers are well and know the same connections; holder: until another than `left` holds the VIP;
@@ -13,11 +13,11 @@ usage: observe.py JSON, an object of
   units          that must be active there
   nodes          names of the nodes, by address
   modality       container of the modality
-  socket         where its associations.py answers
+  socket         where the traffic there answers questions
   ask            what it is asked then; its answer is `saw`
   ports          whose visits count for the nodes, if not those of all
 
-It answers with the holder, with what is missing to be whole, and after a report of associations.py with the ways: how many connections of
+It answers with the holder, with what is missing to be whole, and after a report of the traffic with the ways: how many connections of
 the modality the holder's kernel forwards to a node, and which take another way, are not known to it or to the other host, or will be
 forgotten by the latter within an hour if nothing comes; the same for the visits of its clients; and the nodes that each client's visits came to.
 """
@@ -56,9 +56,12 @@ def ask(told: dict) -> dict:
     command = [
         "podman",
         "exec",
+        "--workdir",
+        "/srv",
         told["modality"],
         "python3",
-        "/srv/associations.py",
+        "-m",
+        "traffic",
         "ask",
         told["socket"],
         json.dumps(told["ask"]),

@@ -9,7 +9,9 @@ from __future__ import annotations
 # UIDs (PS3.6 table A-1).
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
+CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"  # of the studies that the tests store
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"  # the same
 
 # Types of PDUs (PS3.8 9.3.1).
 A_ASSOCIATE_RQ = 0x01

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions to the traffic that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import subprocess
+import time
+
+from .echo import Echo
+from .journal import Journal
+from .stored import Stored
+
+POLL = 0.1  # seconds
+
+
+class Control:
+    def __init__(self, config: dict, journal: Journal, echo: Echo, stored: Stored) -> None:
+        self._vip, self._number, self._images = config["vip"], config["associations"], config["images"]
+        self._journal, self._echo, self._stored = journal, echo, stored
+        self.finished = asyncio.Event()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one question, an object of `do` (a method below) and its arguments."""
+        question = json.loads(await reader.readline())
+        methods = (self.ready, self.round, self.renew, self.report, self.finish)
+        ask = {method.__name__: method for method in methods}[question.pop("do")]
+        writer.write(json.dumps(await ask(**question)).encode() + b"\n")
+        await writer.drain()
+        writer.close()
+
+    async def ready(self) -> dict:
+        """Wait until all associations are open, and a C-STORE and a C-GET are in the middle of their study."""
+        while not self._is_ready():
+            await asyncio.sleep(POLL)
+        return {"now": time.time()}
+
+    def _is_ready(self) -> bool:
+        bulk = [association.answers for association in self._journal.of("store", "get")]
+        # All, not one of each kind: whoever opens later would not have been there throughout.
+        return (
+            all(len(self._journal.of(kind)) == number for kind, number in self._number.items())
+            and len(bulk) == 2
+            and all(0.02 * self._images < answers < 0.9 * self._images for answers in bulk)
+        )
+
+    async def round(self, seconds: float) -> dict:
+        """Wait until each association but the silent ones has had an answer or has ended; return the others."""
+        began = time.time()
+        waiting = {number for number, association in self._journal.alive.items() if association.kind != "silent"}
+        alive = self._journal.alive
+        while waiting and time.time() - began < seconds:
+            await asyncio.sleep(POLL)
+            waiting = {number for number in waiting if number in alive and alive[number].answered < began}
+        return {
+            "took": round(time.time() - began, 2),
+            "waiting": [dataclasses.asdict(alive[number]) for number in waiting],
+        }
+
+    async def renew(self) -> dict:
+        """Replace all associations of our own."""
+        await self._echo.renew()
+        return {}
+
+    async def report(self, since: float, silent: bool = False) -> dict:
+        """Visit every service as each client; return what has happened since. silent: use silent associations first."""
+        if silent:
+            await self._echo.use_silent()
+        visits = await self._echo.visit_all()
+        until = time.time()
+        established = ["ss", "-Htn", "state", "established", "dst", self._vip]
+        connections = subprocess.run(established, stdout=subprocess.PIPE, check=True, text=True).stdout
+        answers = self._journal.since(since, "answer")
+        return {
+            "since": since,
+            "until": until,
+            "throughout": self._journal.count(before=since),
+            "pauses": self._journal.pauses(since),
+            **{event: self._journal.since(since, event) for event in ("broken", "failed", "stored", "retrieved")},
+            "acknowledged": sum(event["kind"] == "store" for event in answers),
+            "visits": visits,
+            "connections": [line.split()[2:4] for line in connections.splitlines()],
+        }
+
+    async def finish(self) -> dict:
+        """End the traffic once the nodes have been asked for what was stored last."""
+        await self._stored.end()
+        self.finished.set()
+        return {"stored": self._journal.since(0, "stored")}
