@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pathlib
@@ -77,7 +78,7 @@ def test_holds_what_a_site_needs_and_nothing_else(artefact):
 
 
 @pytest.mark.parametrize(
-    "kind, pattern", [("module", "plugins/modules/*.py"), ("filter", "plugins/filter/*"), ("role", "roles/*")]
+    "kind, pattern", [("module", "plugins/modules/*.py"), ("filter", "plugins/filter/*.yml"), ("role", "roles/*")]
 )
 def test_everything_is_documented(elsewhere, installed, kind, pattern):
     names = {f"{COLLECTION}.{path.stem}" for path in CLONE.glob(pattern) if not path.name.startswith("_")}
@@ -88,6 +89,14 @@ def test_everything_is_documented(elsewhere, installed, kind, pattern):
             assert documentation["entry_points"]["main"]["short_description"], name
         else:
             assert documentation["doc"]["description"], name
+
+
+def test_every_filter_is_documented_in_a_file_beside_it():
+    filters = set()
+    for path in (CLONE / "plugins/filter").glob("*.py"):
+        module = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.filter.{path.stem}")
+        filters |= set(module.FilterModule().filters())
+    assert filters == {path.stem for path in (CLONE / "plugins/filter").glob("*.yml")}
 
 
 def test_every_playbook_is_found_by_its_name(elsewhere, installed):

@@ -12,7 +12,7 @@ from observations import ADDRESSES, VIP, endpoint, forwarders, node, pair, site,
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import verify
 
 SITE = site()
-THROUGH = [through()]
+THROUGH = (through(),)
 REFUSED = ("refused", "refused the connection")
 
 
@@ -109,7 +109,8 @@ def forwarding():
     return forwarders()
 
 
-def judged(forwarding, prober="lb2", asked=THROUGH, paths=PATHS, of=FORWARDED):
+def judged(forwarding, prober="lb2", asked=THROUGH, paths=None, of=FORWARDED):
+    paths = PATHS if paths is None else paths
     return verify.verify(of, forwarding, prober, asked, paths)
 
 
