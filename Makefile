@@ -1,4 +1,4 @@
-# Everything runs from the virtual environment .venv, which the targets make themselves.
+# Everything runs from the virtual environment .venv, which the targets create themselves.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
@@ -6,13 +6,13 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo test lint format unit scenario bench build docs golden render shell down setup sanity artefact tower
 
 help:
-	@echo "make demo                  build the lab, deploy, fail over under traffic, say what it took; the lab stays up"
+	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
 	@echo "make test                  every test"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
-	@echo "make bench                 what both layers cost, measured in a lab: writes docs/benchmarks.md"
-	@echo "make build                 the collection's artefact, in dist/"
+	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
+	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
 	@echo "make golden                the configurations in tests/unit/golden"
 	@echo "make render INVENTORY=...  what would be deployed, without a host: in .build/render, or OUT=... [HOST=lb1]"
@@ -25,10 +25,10 @@ setup:
 demo: export PACS_LAB := demo
 demo: export ANSIBLE_INVENTORY := inventory/lab
 demo: export ANSIBLE_CALLBACK_PLUGINS := molecule/shared/demo/callback
-# With this a task stands in the log when it begins, and not with its first result.
+# So that a task appears in the log when it begins, not with its first result.
 demo: export ANSIBLE_DISPLAY_SKIPPED_HOSTS := true
 demo: setup
-	@tools/step.sh "[1/11] Building the lab (at first with its images)" ansible-playbook molecule/shared/create.yml
+	@tools/step.sh "[1/11] Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml
 	@tools/step.sh "[2/11] Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml
 	@tools/step.sh "[3/11] Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml
 	@tools/step.sh "[4/11] Storing a study through the VIP, and finding it" ansible-playbook molecule/shared/demo.yml --tags study
@@ -38,7 +38,7 @@ demo: setup
 	@tools/step.sh "[8/11] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
 	@PACS_LAYER=4 tools/step.sh "[9/11] Deploying with infinitt_layer: 4" ansible-playbook playbooks/site.yml
 	@PACS_LAYER=4 tools/step.sh "[10/11] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
-	@PACS_LAYER=4 tools/step.sh "[11/11] Asking how all is: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
+	@PACS_LAYER=4 tools/step.sh "[11/11] Showing the status: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
 
 test: setup
 	@python tools/test.py
@@ -63,16 +63,16 @@ sanity:
 	@tools/sanity.sh
 
 scenario: setup
-	@test -n "$(NAME)" || { echo "say which: make scenario NAME=default"; exit 1; }
+	@test -n "$(NAME)" || { echo "name a scenario: make scenario NAME=default"; exit 1; }
 	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
 
-# Matplotlib is for this alone, and has a virtual environment of its own. The lab goes in any case.
+# Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
 bench: export ANSIBLE_INVENTORY := inventory/lab
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: setup .build/bench
 	@set -e; trap 'tools/down.sh bench' EXIT; \
-	tools/step.sh "Building the lab (at first with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
 	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml bench/prepare.yml; \
 	tools/step.sh "Deploying both layers" ansible-playbook playbooks/site.yml --extra-vars @bench/services.yml; \
 	python bench/bench.py .build/results/bench-lab.json .build/results/bench.json
@@ -102,7 +102,7 @@ golden:
 	@for site in tests/unit/golden/*; do rm -rf $$site/lb1; python tools/render --inventory $$site/hosts.yml --limit lb1 $$site; done
 
 render:
-	@test -n "$(INVENTORY)" || { echo "say which: make render INVENTORY=inventory/example"; exit 1; }
+	@test -n "$(INVENTORY)" || { echo "name an inventory: make render INVENTORY=inventory/example"; exit 1; }
 	@tools/setup.sh venv
 	@python tools/render --inventory $(INVENTORY) $(if $(HOST),--limit $(HOST)) $(or $(OUT),.build/render)
 

@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ "$#" -gt 0 ] || { echo "down: say which labs, or --all" >&2; exit 1; }
-type -P podman ansible-playbook >/dev/null || { echo "down: no lab can be up here, podman or .venv is missing"; exit 0; }
+[ "$#" -gt 0 ] || { echo "usage: down.sh LAB... | --all" >&2; exit 1; }
+type -P podman ansible-playbook >/dev/null || { echo "down: there is no lab here, podman or .venv is missing"; exit 0; }
 if [ "$1" = --all ]; then
     labs=$(ansible-inventory -i inventory/lab --host lb1 | python -c 'import json, sys; print(*json.load(sys.stdin)["lab_offsets"])')
 else

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Run the whole of `ansible-test sanity` on the tree as it stands, committed or not.
 #
-# ansible-test wants to stand in .../ansible_collections/pacs/loadbalancer and refuses a symbolic link there, so it gets a copy, without the
-# collections/ link, which no artefact has either.
+# ansible-test must be run in .../ansible_collections/pacs/loadbalancer and refuses a symbolic link there, so it gets a copy. The copy lacks
+# the link collections/, as the built collection does.
 #
-# Its tests make virtual environments of their own and fetch a script that installs pip into them. Only a package index may be in
-# reach, so tools/get_pip.py is put under the name where ansible-test looks first, beside the pip wheel it wants.
+# Its tests create virtual environments and download a script that installs pip into them. Where only a package index can be reached,
+# tools/get_pip.py takes that script's place: under the name where ansible-test looks first, beside the pip wheel it needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,15 +26,15 @@ if [ ! -e "$cache/get_pip_${version//./_}.py" ]; then
     cp tools/get_pip.py "$cache/get_pip_${version//./_}.py"
 fi
 
-# ansible-test takes pip's variables from the environment, and this HOME has no settings: write down those that are in force here.
+# ansible-test drops pip's variables from the environment, and this HOME has no settings: write the ones in force here to a file.
 mkdir -p "$home/.config/pip"
 {
     printf '[global]\nquiet = 2\n'
     python -m pip config list | sed -nE "s/^(:env:\.|global\.)([a-z-]+)='(.*)'$/\2 = \3/p" | awk '$1 != "quiet" && !seen[$1]++'
 } >"$home/.config/pip/pip.conf"
 
-# Where pyenv keeps Pythons, the modules are tried on all of them that ansible-test knows (3.8 is the oldest that they promise). Its
-# shims are of no use here: ansible-test takes from their environment what they go by.
+# If pyenv is there, the modules are tried on every Python that ansible-test knows (3.8 is the oldest they support). Its shims do not
+# work here: ansible-test removes the variables they depend on.
 if command -v pyenv >/dev/null; then
     pythons=$(printf '%s:' "$(pyenv root)"/versions/3.*/bin)
     PATH=$(dirname "$(command -v ansible-test)"):$pythons$PATH

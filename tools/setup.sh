@@ -14,14 +14,14 @@ stop() {
     exit 1
 }
 
-# Debian starts a daemon when it installs it. The host is no load balancer: nothing may start.
+# Debian starts a daemon when it installs it. This host is not a load balancer: nothing may start.
 install_packages() {
     local missing=() policy=/usr/sbin/policy-rc.d
     for package in "$@"; do
         [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
-    [ "$(id -u)" = 0 ] || stop "only root can install what is missing here: apt-get install ${missing[*]}"
+    [ "$(id -u)" = 0 ] || stop "only root can install what is missing: apt-get install ${missing[*]}"
     if [ ! -e "$policy" ]; then
         trap 'rm -f '"$policy" EXIT
         printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -60,6 +60,6 @@ case $1 in
         [ "$(id -u)" = 0 ] || stop "the lab's containers need root; without it there are 'make lint' and 'make unit'"
         install_packages "${lab[@]}"
         ;;
-    *) stop "say venv, unit or lab" ;;
+    *) stop "usage: setup.sh venv | unit | lab" ;;
 esac
 make_venv

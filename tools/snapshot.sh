@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make the new directory that is named a git repository of the tree as it stands, committed or not: snapshot.sh DIRECTORY
-# Further arguments are git's pathspecs, to take only a part.
+# Create a git repository in a new directory, with the tree as it stands, committed or not: snapshot.sh DIRECTORY [PATHSPEC...]
+# Pathspecs of git select a part of it.
 set -euo pipefail
 target=$(realpath "$1")
 shift

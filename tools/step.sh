@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One line for one step, its whole output only when it fails: step.sh TITLE COMMAND...
-# On a terminal the seconds go by meanwhile. What the command writes to the file $STEP_SAYS is shown below the line.
+# Run a command and show one line for it, and all of its output only if it fails: step.sh TITLE COMMAND...
+# On a terminal the line counts the seconds. What the command writes to the file $STEP_SAYS is shown below the line.
 set -euo pipefail
 title=$1
 shift
@@ -12,7 +12,7 @@ STEP_SAYS=$(mktemp)
 export STEP_SAYS
 trap 'rm -f "$STEP_SAYS"' EXIT
 
-# Writes the line anew each second, with the task at which Ansible is, until its input ends: with this script at the latest.
+# Rewrites the line every second, with the task that Ansible is running, until its input ends: at the latest when this script does.
 tick() {
     local task
     while read -rt 1 || [ "$?" -gt 128 ]; do

@@ -1,0 +1,25 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A role's argument specs, from which its README is made, say what its defaults are."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from rendering import REPOSITORY
+
+ROLES = sorted(path.name for path in (REPOSITORY / "roles").iterdir())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_default_is_documented_with_its_value(role):
+    specs = yaml.safe_load((REPOSITORY / f"roles/{role}/meta/argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load((REPOSITORY / f"roles/{role}/defaults/main.yml").read_text())
+    assert {name for name, option in options.items() if "default" in option} <= set(defaults) <= set(options)
+    for name, value in defaults.items():
+        # What an empty value or an expression stands for is said in the description.
+        if value != "" and not (isinstance(value, str) and "{{" in value) and not options[name].get("required"):
+            assert options[name].get("default") == value, name
