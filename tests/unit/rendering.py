@@ -17,10 +17,11 @@ FINGERPRINT = "0123456789abcdef"  # the real one renders each text once more
 
 
 def render(sites):
-    """``{"haproxy": text, "keepalived": text}`` by host, for each of the sites; with ``layer4``, ``conntrackd`` and
-    ``configuration`` where something is forwarded.
+    """Return the texts by site and host, as ``{"haproxy": text, "keepalived": text}``; ``layer4``, ``conntrackd`` and
+    ``configuration`` are there where something is forwarded.
 
-    ``sites``: by any key, ``(written, site)``: the variables of roles/infinitt that are set, and the model's site as a dict.
+    ``sites``: by any key, ``(written, site)``: the variables of roles/infinitt that are set, and the model's site as a
+    dict.
     """
     fingerprints = {f"__{role}_fingerprint": FINGERPRINT for role in ("haproxy", "keepalived", "layer4")}
     asked = json.dumps([[{**written, **fingerprints}, site] for written, site in sites.values()])

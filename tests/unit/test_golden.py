@@ -74,7 +74,7 @@ def test_render_refuses_an_inventory_without_load_balancers(tmp_path):
     assert code != 0 and "The inventory has no group loadbalancers" in said and "Traceback" not in said
 
 
-# --- the real programs -------------------------------------------------------------------------------------------------
+# --- the real programs ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")

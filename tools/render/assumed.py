@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 WHOLE = {4: 24, 6: 64}  # the prefix of a network of which no more is known
 
 
@@ -25,32 +26,37 @@ def facts(
     What is not an address is left out: the model has a sentence for it.
     """
     virtual = [network for vip in vips if (network := _network(vip))]
-    networks: dict[str, ipaddress.IPv4Interface | ipaddress.IPv6Interface] = {}
+    taken = {*taken, *(str(vip.ip) for vip in virtual)}
+    interface = interface or "eth0"
+    placed: list[tuple[str, Address]] = []
 
     def add(address: str, name: str) -> None:
-        if not any(ipaddress.ip_address(address) in network.network for network in networks.values()):
-            around = next((vip for vip in virtual if ipaddress.ip_address(address) in vip.network), _network(address))
-            networks[name] = ipaddress.ip_interface(f"{address}/{around.network.prefixlen}")
+        ip = ipaddress.ip_address(address)
+        if not any(ip in other.network for _name, other in placed):
+            network = next((vip for vip in virtual if ip in vip.network), _network(address)).network
+            placed.append((name, ipaddress.ip_interface(f"{ip}/{network.prefixlen}")))
 
     if _network(own):
-        add(str(ipaddress.ip_address(own)), interface or "eth0")
+        add(own, interface)
     if mirror and _network(mirror):
-        add(mirror, f"eth{len(networks)}")
+        add(mirror, "eth1")
     for vip in virtual:
-        add(_free(vip, {*taken, str(vip.ip)}), f"eth{len(networks)}")
+        add(_free(vip, taken), interface)
 
-    known: dict[str, Any] = {"interfaces": [*networks]}
-    said = []
-    for name, address in networks.items():
-        known[name] = {"device": name, **_entry(address)}
-        said.append(f"{name} {address}")
-    for family, gateway in _gateways(networks.values(), {*taken, *(str(vip.ip) for vip in virtual)}):
-        known[f"default_ipv{family}"] = {"gateway": gateway}
-        said.append(f"gateway {gateway}")
+    known: dict[str, Any] = {"interfaces": list(dict.fromkeys(name for name, _address in placed))}
+    for name in known["interfaces"]:
+        known[name] = {"device": name, **_entry([address for other, address in placed if other == name])}
+    said = [f"{name} {address}" for name, address in placed]
+    for family in (4, 6):
+        first = next((address for _name, address in placed if address.version == family), None)
+        if first:
+            gateway = _free(first, {*taken, str(first.ip)})
+            known[f"default_ipv{family}"] = {"gateway": gateway}
+            said.append(f"gateway {gateway}")
     return known, said
 
 
-def _network(written: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+def _network(written: str) -> Address | None:
     """Return the address with the prefix of its network; None where it is not an address."""
     address, _slash, prefix = str(written).strip().partition("/")
     try:
@@ -61,19 +67,19 @@ def _network(written: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface 
     return found if found.network.num_addresses > 1 else ipaddress.ip_interface(f"{address}/{WHOLE[version]}")
 
 
-def _entry(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> dict[str, Any]:
-    entry = {"address": str(address.ip), "prefix": str(address.network.prefixlen)}
-    return {"ipv4": entry} if address.version == 4 else {"ipv6": [{**entry, "scope": "global"}]}
+def _entry(addresses: Sequence[Address]) -> dict[str, Any]:
+    """Return the addresses of an interface in the shape of its facts."""
+    found = [
+        (address.version, {"address": str(address.ip), "prefix": str(address.network.prefixlen)})
+        for address in addresses
+    ]
+    four = [entry for version, entry in found if version == 4]
+    return {
+        **({"ipv4": four[0], "ipv4_secondaries": four[1:]} if four else {}),
+        "ipv6": [{**entry, "scope": "global"} for version, entry in found if version == 6],
+    }
 
 
-def _free(around: ipaddress.IPv4Interface | ipaddress.IPv6Interface, taken: set[str]) -> str:
+def _free(around: Address, taken: set[str]) -> str:
     """Return the first address of the network that is free."""
     return next(str(ip) for ip in around.network.hosts() if str(ip) not in taken)
-
-
-def _gateways(networks, taken):
-    """Yield the default gateway of each family: the first free address of its first network."""
-    for family in (4, 6):
-        network = next((network for network in networks if network.version == family), None)
-        if network:
-            yield family, _free(network, {*taken, str(network.ip)})
