@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
@@ -41,7 +42,8 @@ def build(
     ``variables``: the site's variables by name (``infinitt_vip``, ...), as they hold on every host.
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
     the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``), ``ansible_host``,
-    and ``facts`` (Ansible's network facts without the prefix), None where the host was not asked or did not answer.
+    ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did not answer), and
+    ``managed`` (addresses that stand on its interfaces because Keepalived put them there).
     ``services``, ``defaults``: the known services, and what holds for each mode where a service says nothing.
     ``peers_port``: where HAProxy listens on each host's own address.
     ``lost``: the load balancers that were asked and did not answer.
@@ -56,7 +58,7 @@ def build(
         problems.note(
             "infinitt_stats_password",
             "is not set although infinitt_stats_port is",
-            "give the stats page a password, best from a vault",
+            "set a password for the stats page, preferably from a vault",
         )
     if not is_set(variables.get("infinitt_vip")):
         problems.note(
@@ -74,10 +76,17 @@ def build(
         problems, given["infinitt_services"], site_nodes, vip, services, defaults, given["infinitt_layer"]
     )
     if site_nodes and vip and not its_services and not problems:
-        problems.note("infinitt_services", "switches every service off", "leave one enabled")
-    vips = _vips(vip, service_vips)
-    its_hosts, peers = hosts_.read(problems, hosts, vips, its_services, peers_port, given["infinitt_stats_port"])
-    hosts_.check_addresses(problems, vips, its_hosts, site_nodes, its_services)
+        problems.note("infinitt_services", "disables every service", "leave at least one enabled")
+    if given["infinitt_stats_port"] == peers_port:
+        problems.note(
+            "infinitt_stats_port", f"is {peers_port}, where HAProxy listens for its peers", "give another port"
+        )
+    written_vips = vips.written(vip, service_vips)
+    node_names = {node["address"]: node["name"] for node in site_nodes if {"address", "name"} <= {*node}}
+    node_names |= {node.address: node.name for service in its_services for node in service.nodes}
+    its_hosts, peers = hosts_.read(
+        problems, hosts, written_vips, its_services, node_names, peers_port, given["infinitt_stats_port"]
+    )
     return Site(
         problems=problems.sentences,
         services=its_services,
@@ -93,20 +102,8 @@ def build(
 
 def _note_lost(problems: Problems, hosts: Mapping[str, Mapping[str, Any]], lost: Sequence[str]) -> None:
     others = [name for name, host in hosts.items() if host.get("facts") is not None]
-    hint = f"bring it back, or deploy the others with --limit {','.join(others)}" if others else "see whether SSH works"
+    hint = (
+        f"bring it back, or deploy the others with --limit {','.join(others)}" if others else "check the SSH connection"
+    )
     for name in lost:
         problems.note(name, "cannot be reached, so nothing was changed on any host", hint)
-
-
-def _vips(
-    site_vip: tuple[str, int | None] | None, by_service: Mapping[str, tuple[str, int | None]]
-) -> dict[str, tuple[str, int | None]]:
-    """Return by address where each VIP was written, and its prefix: infinitt_vip stands first, for VRRP announces the
-    first one, unless every service has a VIP of its own."""
-    vips: dict[str, tuple[str, int | None]] = {}
-    used = {ip for ip, _prefix in by_service.values()}
-    if site_vip and (site_vip[0] in used or not used):
-        vips[site_vip[0]] = ("infinitt_vip", site_vip[1])
-    for name, (ip, prefix) in by_service.items():
-        vips.setdefault(ip, (f"infinitt_services.{name}.vip", prefix))
-    return vips

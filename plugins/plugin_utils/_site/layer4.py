@@ -23,32 +23,36 @@ def check(
     nodes: Sequence[Mapping[str, Any]],
 ) -> None:
     """Note what the kernel cannot do for a service. ``own``: the keys that the user wrote; ``merged``: all of them."""
-    if merged["mode"] == "http":
-        problems.note(f"{subject}.layer", "is 4 with mode http", "only a proxy understands HTTP: give layer 7")
-    elif merged["persistence"] != "source":
+    if merged["persistence"] != "source":
         problems.note(
             f"{subject}.persistence",
-            f"is {merged['persistence']} at layer 4",
-            "there a client's address chooses its node: give source, or layer 7",
+            f"is {merged['persistence']} at layer 4, where the client's address selects the node",
+            "set it to source, or set layer: 7",
         )
     if "persist_for" in own:
         problems.note(
             f"{subject}.persist_for",
-            "is given at layer 4",
-            "there a client keeps its node for good: leave it out, or give layer 7",
+            "is set at layer 4, where a client keeps its node for good",
+            "remove it, or set layer: 7",
+        )
+    if "timeout" in own:
+        problems.note(
+            f"{subject}.timeout",
+            "is set at layer 4, where the kernel decides how long a connection may be idle",
+            "remove it, or set layer: 7",
         )
     for node in nodes:
         if node.get("max_connections"):
             problems.note(
                 f"{subject}.layer",
-                f"is 4, and the node {node['name']} has max_connections",
-                "only a proxy can count: leave that out, or give layer 7",
+                f"is 4, and the node {node['name']} has max_connections, which only a proxy can enforce",
+                "remove it, or set layer: 7",
             )
         if "address" in node and version(node["address"]) != version(vip):
             problems.note(
                 f"{subject}.layer",
-                f"is 4, and the node {node['name']} ({node['address']}) is of another family than the VIP {vip}",
-                "only a proxy can go between them: give layer 7",
+                f"is 4, and the node {node['name']} ({node['address']}) and the VIP {vip} are of different address families",
+                "only a proxy can connect them: set layer: 7",
             )
 
 
@@ -60,8 +64,8 @@ def check_together(problems: Problems, services: Sequence[Service]) -> None:
         if service.layer != other.layer:
             problems.note(
                 f"infinitt_services.{service.name}.layer",
-                f"is {service.layer}, and that of {other.name}, with which it shares a client's node, is {other.layer}",
-                "give both the same layer, or one of them another persistence",
+                f"is {service.layer}, and that of {other.name}, with which it shares persistence, is {other.layer}",
+                "give both the same layer, or one of them a different persistence",
             )
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +14,22 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import net
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Mirror, Service
+
+# What conntrackd does not read as a name: read_config_lex.l of conntrack-tools 1.4.8, as far as an interface's 15 letters go.
+NO_NAME = re.compile(
+    r"""
+    [0-9A-Fa-f]{1,4}  # a part of an IPv6 address
+    | (?i: on|off|yes|no|alarm|ftfw|nack|notrack )
+    | UNIX|IPv4_address|IPv6_address|IPv4_interface|IPv6_interface|Interface|Multicast|UDP|TCP|HashSize|RefreshTime
+    | CacheTimeout|CommitTimeout|HashLimit|Path|Backlog|Group|Port|LogFile|Syslog|LockFile|General|Sync|Stats|Mode
+    | ResendQueueSize|Checksum|ACKWindowSize|for|SYN_SENT|SYN_RECV|ESTABLISHED|FIN_WAIT|CLOSE_WAIT|LAST_ACK|TIME_WAIT
+    | CLOSE|CLOSED|LISTEN|SndSocketBuffer|RcvSocketBuffer|Filter|Protocol|Address|State|Accept|Ignore|PurgeTimeout|From
+    | Userspace|Kernelspace|Default|PollSecs|Nice|Scheduler|Type|Priority|Options|ExpectationSync|Helper|QueueNum
+    | QueueLen|Policy|ExpectMax|ExpectTimeout|Systemd|StartupResync|Setup
+    """,
+    re.VERBOSE,
+)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 
 
 def ends(
@@ -29,15 +45,15 @@ def ends(
     if len(given) == 1:
         problems.note(
             f"infinitt_mirror_address of {next(iter(given))}",
-            "is given, and no other load balancer has one",
-            "give both ends of the link",
+            "is set, and on no other load balancer",
+            "set it on both ends of the link",
         )
     first, second = [*(given if len(given) > 1 else own).items()][:2]
     if networks.version(first[1]) != networks.version(second[1]):
         problems.note(
             f"infinitt_mirror_address of {first[0]}",
-            f"is of another family than that of {second[0]}",
-            "give both of one",
+            f"is of a different address family than that of {second[0]}",
+            "use one family for both",
         )
     return dict([first, second])
 
@@ -46,10 +62,16 @@ def of_host(problems: Problems, name: str, its_ends: Mapping[str, str], its: lis
     """Return this host's end."""
     if name not in its_ends:
         return Mirror()
-    interface = networks.interface_with(problems, f"infinitt_mirror_address of {name}", its_ends[name], its)
-    if interface is None:
+    network = networks.having(problems, f"infinitt_mirror_address of {name}", its_ends[name], its)
+    if network is None:
         return Mirror()
-    return Mirror(its_ends[name], interface, next(ip for other, ip in its_ends.items() if other != name))
+    if not NAME.fullmatch(network.interface) or NO_NAME.fullmatch(network.interface):
+        problems.note(
+            f"The interface {network.interface} of {name}",
+            "carries the mirror of layer 4, and conntrackd cannot parse its name",
+            "rename it, use another interface by infinitt_mirror_address, or set infinitt_layer: 7",
+        )
+    return Mirror(its_ends[name], network.interface, next(ip for other, ip in its_ends.items() if other != name))
 
 
 def unmirrored(
@@ -68,7 +90,7 @@ def unmirrored(
     ]
     bridges = networks.bridges(facts)
     inner = {
-        str(ipaddress.ip_network(f"{network.address}/{network.prefix}", strict=False))
+        network.cidr
         for network in its
         if network.interface in bridges and not any(ip in network for ip in [*forwarded, *ours])
     }

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,22 +29,32 @@ class Network:
     def __str__(self) -> str:
         return f"{self.interface} {self.address}/{self.prefix}"
 
+    @property
+    def cidr(self) -> str:
+        return str(ipaddress.ip_network(f"{self.address}/{self.prefix}", strict=False))
+
 
 def read(facts: Mapping[str, Any], without: Collection[str] = ()) -> list[Network]:
-    """Return every address in the facts that is not for one link alone; ``without``: the VIPs."""
-    found = []
-    for name in facts.get("interfaces", []):
-        if name == "lo":
-            continue
-        entry = facts.get(name.replace("-", "_"), {})
+    """Return every address in the facts that is not for one link alone; ``without``: those that are not the host's own."""
+    names = [name for name in facts.get("interfaces", []) if name != "lo"]
+    entries = {name: facts.get(name.replace("-", "_")) for name in names}
+    found: dict[Network, None] = {}  # a set that keeps the order
+    for name, entry in entries.items():
         if not isinstance(entry, Mapping):
             continue
         v4 = [entry["ipv4"]] if entry.get("ipv4") else []
         for item in [*v4, *entry.get("ipv4_secondaries", []), *entry.get("ipv6", [])]:
             usable = item.get("address") and is_set(item.get("prefix")) and item.get("scope") != "link"
             if usable and item["address"] not in without:
-                found.append(Network(entry.get("device", name), item["address"], int(item["prefix"])))
-    return found
+                device = entry.get("device") or _device(name, entries)
+                found[Network(device, item["address"], int(item["prefix"]))] = None
+    return list(found)
+
+
+def _device(label: str, entries: Mapping[str, Any]) -> str:
+    """Return the interface of an address's label: Ansible lists ``eth0:1`` as an interface eth0_1 without a device."""
+    devices = [name for name, entry in entries.items() if isinstance(entry, Mapping) and entry.get("device")]
+    return max((name for name in devices if label.startswith(f"{name}_")), key=len, default=label)
 
 
 def version(ip: str) -> int:
@@ -57,35 +67,41 @@ def contains(ip: str, prefix: int, other: str) -> bool:
     return ipaddress.ip_address(other) in ipaddress.ip_network(f"{ip}/{prefix}", strict=False)
 
 
-def edge(ip: str, prefix: int) -> str | None:
-    """Return ``first`` or ``last`` where the address is that of its network, which no host may have."""
-    network = ipaddress.ip_network(f"{ip}/{prefix}", strict=False)
-    if network.num_addresses <= 2:
-        return None
-    return {network[0]: "first", network[-1]: "last"}.get(ipaddress.ip_address(ip))
+def check_edge(problems: Problems, subject: str, ip: str, its: Iterable[Network]) -> None:
+    """Note an address that is the first or the last of one of the networks: no host may have it."""
+    for network in its:
+        span = ipaddress.ip_network(network.cidr)
+        edge = {span[0]: "first", span[-1]: "last"}.get(ipaddress.ip_address(ip))
+        if edge and span.num_addresses > 2:
+            problems.note(
+                subject,
+                f"is {ip}, the {edge} address of the network {network.cidr}",
+                "choose an address that a host can have",
+            )
+            return
 
 
-def interface_with(problems: Problems, subject: str, ip: str, its: Sequence[Network]) -> str | None:
-    """Return the interface that has the address, or None after noting that none has."""
+def having(problems: Problems, subject: str, ip: str, its: Sequence[Network]) -> Network | None:
+    """Return the network of which the host has this address, or None after noting that there is none."""
     for network in its:
         if network.address == ip:
-            return network.interface
+            return network
     have = ", ".join(network.address for network in its) or "none"
-    problems.note(subject, f"is {ip}, which the host does not have", f"its addresses are {have}")
+    problems.note(subject, f"is {ip}, which the host does not have", f"the host's addresses are {have}")
     return None
 
 
-def default_gateway(facts: Mapping[str, Any], own: str, networks: Sequence[Network]) -> str | None:
+def default_gateway(facts: Mapping[str, Any], own: Network) -> str | None:
     """Return the default gateway where it is a neighbour of the address that VRRP uses: else its silence says nothing."""
-    for family in ("default_ipv4", "default_ipv6"):
-        ip = (facts.get(family) or {}).get("gateway")
-        if ip and any(network.address == own and ip in network for network in networks):
-            return ip
+    entry = facts.get(f"default_ipv{version(own.address)}") or {}
+    ip = entry.get("gateway")
+    if ip and ip in own:
+        return ip
+    if ip and version(ip) == 6 and ipaddress.ip_address(ip).is_link_local and entry.get("interface") == own.interface:
+        return f"{ip}%{own.interface}"
     return None
 
 
 def bridges(facts: Mapping[str, Any]) -> set[str]:
     """Return the interfaces behind which the host has containers or virtual machines of its own."""
-    return {
-        entry.get("device") for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"
-    }
+    return {entry["device"] for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"}

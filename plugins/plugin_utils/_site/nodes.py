@@ -38,9 +38,17 @@ def read(problems: Problems, subject: str, written: Any) -> list[dict[str, Any]]
                     problems.note(place, f"has no {key}", "a node needs a name and an address")
         for key in ("name", "address"):
             if key in node and any(node[key] == other.get(key) for other in nodes):
-                problems.note(place, f"has the {key} {node[key]} of another node", f"each node has a {key} of its own")
+                problems.note(place, f"repeats the {key} {node[key]}", f"give every node its own {key}")
+        twin = next((other for other in nodes if "name" in node and _same_id(node["name"], other.get("name"))), None)
+        if twin:
+            problems.note(
+                place,
+                f"has the same id in HAProxy as {twin['name']}, since ids are made from names",
+                "rename one of them",
+            )
         if len(problems) == before or "name" in node:
             nodes.append(node)
+    _check_weights(problems, subject, nodes)
     return nodes
 
 
@@ -52,7 +60,7 @@ def of_service(problems: Problems, subject: str, written: Any, nodes: list[dict[
         problems.note(
             subject,
             f"is {show(written)}, which is not a list of nodes",
-            "give names such as [pacs1] or nodes of its own",
+            "give names such as [pacs1], or a list of its own nodes",
         )
         return []
     if not all(isinstance(entry, (str, int)) and not isinstance(entry, bool) for entry in written):
@@ -64,9 +72,21 @@ def of_service(problems: Problems, subject: str, written: Any, nodes: list[dict[
             problems.note(
                 subject,
                 f"names {show(name)}, which is not in infinitt_nodes",
-                nearest(name, list(known)) if known else "give its nodes",
+                nearest(name, list(known)) if known else "define it there",
             )
-    return [known[name] for name in dict.fromkeys(names) if name in known]
+    chosen = [known[name] for name in dict.fromkeys(names) if name in known]
+    if any(node.get("weight") != 0 for node in nodes):  # or else it is said of all
+        _check_weights(problems, subject, chosen)
+    return chosen
+
+
+def _check_weights(problems: Problems, subject: str, nodes: Sequence[Mapping[str, Any]]) -> None:
+    if nodes and all(node.get("weight") == 0 for node in nodes):
+        problems.note(
+            subject,
+            "sets the weight of every node to 0, so none of them serves",
+            "give at least one of them a higher weight",
+        )
 
 
 def typed(nodes: Sequence[Mapping[str, Any]], port: int) -> list[Node]:
@@ -82,6 +102,10 @@ def _number(name: str) -> int:
     """Return a server's id: made from its name, so that the consistent hash keeps its places when the list is sorted
     anew or a node leaves."""
     return zlib.crc32(name.encode()) & 0x7FFFFFFF or 1
+
+
+def _same_id(name: str, other: str | None) -> bool:
+    return other is not None and other != name and _number(other) == _number(name)
 
 
 def _cookie(name: str) -> str:

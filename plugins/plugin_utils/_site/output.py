@@ -25,7 +25,8 @@ def as_dict(site: Site) -> dict[str, Any]:
     """Return what the filter ``infinitt_site`` documents."""
     plain = asdict(site)
     for service in plain["services"]:
-        del service["layer"]  # HAProxy has a service either way
+        # HAProxy has a service either way.
+        del service["layer"], service["http"]
     return {
         **plain,
         "layer4_services": [_forwarded(service) for service in site.services if service.layer == 4],

@@ -40,7 +40,7 @@ def read(
     vips: dict[str, Vip] = {}
     for name, keys in _written(problems, written, known).items():
         subject = f"infinitt_services.{name}"
-        merged = _merge({**known.get(name, {}), **keys}, defaults)
+        merged = _merge(known.get(name, {}), keys, defaults, site_layer)
         if not merged.get("enabled", True):
             continue
         _check_persistence(problems, subject, keys, merged)
@@ -48,14 +48,14 @@ def read(
         its_nodes = nodes.of_service(problems, f"{subject}.nodes", keys.get("nodes"), site_nodes)
         if vip is None or not its_nodes:
             continue
-        layer = keys.get("layer", site_layer if merged["mode"] == "tcp" else 7)
-        if layer == 4:
+        if merged["layer"] == 4:
             layer4.check(problems, subject, keys, merged, vip[0], its_nodes)
         vips[name] = vip
         services.append(
             Service(
                 name=name,
                 mode=merged["mode"],
+                http=merged["http"],
                 address=vip[0],
                 port=merged["port"],
                 check=merged["check"],
@@ -68,7 +68,7 @@ def read(
                 persist_for=merged.get("persist_for"),
                 timeout=merged["timeout"],
                 nodes=nodes.typed(its_nodes, merged.get("node_port", merged["port"])),
-                layer=layer,
+                layer=merged["layer"],
             )
         )
     _check_ports(problems, services)
@@ -89,30 +89,50 @@ def _written(problems: Problems, written: Any, known: Mapping[str, Any]) -> dict
             "give services such as {web: {check_path: /health}}",
         )
         written = {}
+    # A name may be a number, such as that of its port.
+    by_name = {
+        str(name) if isinstance(name, int) and not isinstance(name, bool) else name: keys
+        for name, keys in written.items()
+    }
+    if len(by_name) < len(written):
+        problems.note("infinitt_services", "has one name twice, as a number and as a string", "remove one of them")
     found = {}
-    for name in [*known, *(name for name in written if name not in known)]:
+    for name in [*known, *(name for name in by_name if name not in known)]:
         subject = f"infinitt_services.{name}"
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            problems.note(
-                subject, "has a name that a configuration cannot carry", "give letters, digits, dashes and underscores"
-            )
+            problems.note(subject, "has an invalid name", "use up to 63 letters, digits, dots, dashes and underscores")
             continue
-        keys = read_keys(problems, subject, written[name], SERVICE_KEYS) if is_set(written.get(name)) else {}
+        its = by_name.get(name)
+        keys = read_keys(problems, subject, its, SERVICE_KEYS) if is_set(its) else {}
         if name in known or "port" in keys:
             found[name] = keys
-        elif not (isinstance(written[name], Mapping) and is_set(written[name].get("port"))):
+        elif not (isinstance(its, Mapping) and is_set(its.get("port"))):
             problems.note(
                 subject,
                 "is not a known service and has no port",
-                f"{nearest(name, list(known))}? A new service must give its port",
+                f"{nearest(name, list(known))}? A new service needs a port",
             )
     return found
 
 
-def _merge(base: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return all keys of a service: its own, and the defaults of its mode."""
+def _merge(
+    known: Mapping[str, Any], keys: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]], site_layer: int
+) -> dict[str, Any]:
+    """Return all keys of a service: what is known of it, what the user wrote, and the defaults of its mode.
+
+    ``http`` is added: whether HTTP is spoken there, whatever the mode. Such a service is forwarded where its own layer is 4,
+    and then HAProxy does not look into it either: mode tcp and its defaults, and the check of http.
+    """
+    base = {**known, **keys}
     mode = base.get("mode", "tcp")
-    merged = {**defaults[mode], "mode": mode, **base}
+    its_defaults = defaults[mode]
+    layer = keys.get("layer", site_layer if mode == "tcp" else 7)
+    if layer == 4 and mode == "http":
+        mode = "tcp"
+        checks = {key: value for key, value in its_defaults.items() if key.startswith("check")}
+        its_defaults = {**defaults["tcp"], **checks}
+    http = "http" in (known.get("mode"), keys.get("mode"))
+    merged = {**its_defaults, **base, "mode": mode, "layer": layer, "http": http}
     if merged["persistence"] == "source":
         merged = {"persist_for": defaults["tcp"]["persist_for"], **merged}
     # The tables of known services and defaults are ours and right; only their durations are written as the user's.
@@ -123,12 +143,14 @@ def _merge(base: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -
 
 
 def _check_persistence(problems: Problems, subject: str, keys: Mapping[str, Any], merged: Mapping[str, Any]) -> None:
-    if merged["mode"] == "tcp" and merged["persistence"] == "cookie":
+    if merged["mode"] == "tcp" and merged["persistence"] == "cookie" and merged["layer"] == 7:
         problems.note(
-            f"{subject}.persistence", "is cookie on a tcp service", "a cookie needs mode http; give source or none"
+            f"{subject}.persistence", "is cookie on a tcp service", "cookies need mode http: give source or none"
         )
     if keys.get("persist_for") and merged["persistence"] == "none":
-        problems.note(f"{subject}.persist_for", "is given although persistence is none", "leave it out, or give source")
+        problems.note(
+            f"{subject}.persist_for", "is set although persistence is none", "remove it, or set persistence: source"
+        )
 
 
 def _check_ports(problems: Problems, services: list[Service]) -> None:
@@ -138,8 +160,8 @@ def _check_ports(problems: Problems, services: list[Service]) -> None:
         if other != service.name:
             problems.note(
                 f"infinitt_services.{service.name}.port",
-                f"is {service.port}, which {other} has on {service.address} already",
-                "give it another port or a vip of its own",
+                f"is {service.port}, which {other} already uses on {service.address}",
+                "choose another port, or give the service its own vip",
             )
 
 
@@ -147,13 +169,15 @@ def _with_affinity(services: list[Service]) -> list[Service]:
     """Let services with source persistence, the same nodes and the same length share a client's node.
 
     A table shared by services with different nodes would name a node that one of them does not have: each of the two
-    would then overwrite the other's entry at every connection.
+    would then overwrite the other's entry at every connection. HTTP at layer 4 shares with nothing else: a viewer need not
+    follow the modalities, and stays at its layer whatever theirs is.
     """
     groups: dict[tuple[Any, ...], str] = {}
     result = []
     for service in services:
         if service.persistence == "source":
-            key = (frozenset((node.name, node.address) for node in service.nodes), service.persist_for)
+            its_nodes = frozenset((node.name, node.address) for node in service.nodes)
+            key = (its_nodes, service.persist_for, service.http and service.layer == 4)
             service = replace(service, affinity=groups.setdefault(key, service.name))
         result.append(service)
     return result

@@ -26,10 +26,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Service:
-    """A virtual service. ``persist_for`` and ``timeout`` are seconds."""
+    """A virtual service. ``persist_for`` and ``timeout`` are seconds.
+
+    ``mode``: HAProxy's. ``http``: whether HTTP is spoken, which HAProxy sees in mode http alone.
+    ``affinity``: the service whose clients' nodes it shares, itself where it is the first; None where there is no table.
+    ``layer``: 7, or 4 where the kernel forwards the connections and HAProxy serves in its place only.
+    """
 
     name: str
     mode: str
+    http: bool
     address: str
     port: int
     check: str
@@ -56,6 +62,14 @@ class Vip:
 
 
 @dataclass(frozen=True)
+class WrittenVip:
+    """A virtual IP as the user wrote it: in which variable (``subject``), and with which prefix, if any."""
+
+    subject: str
+    prefix: int | None
+
+
+@dataclass(frozen=True)
 class Mirror:
     """One end of the mirror of forwarded connections, and the other's address. Empty where there is none."""
 
@@ -69,7 +83,8 @@ class Host:
     """One load balancer.
 
     ``peers``: the other load balancers (name and address), reached or not.
-    ``gateway``: the address whose answer shows that the host is not cut off; None where nothing is asked.
+    ``gateway``: the address whose answer shows that the host is not cut off (a link-local one with ``%`` and its interface);
+    None where nothing is asked.
     ``ports``: what HAProxy listens on there (address, port and for what).
     ``unmirrored``: addresses and networks whose connections are the hosts' own.
     """

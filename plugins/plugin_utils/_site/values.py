@@ -20,10 +20,13 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 PATH = re.compile(r"/[A-Za-z0-9_.~!$&()*+,;=:@%/?-]{0,255}")
 HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,14}")
+# What Keepalived and nft read as one word. The kernel knows no colon in a name; a label has one, and is as long as a name.
+INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}")
+LABEL = re.compile(INTERFACE.pattern + r"(:[A-Za-z0-9_.@+-]*)?")
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
 SECRET = re.compile(r"[!-&(-~]{1,128}")
 DURATION = re.compile(r"([0-9]{1,8})\s*([smhd]?)")
+LONGEST = (2**31 - 1) // 1000
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -76,7 +79,7 @@ class Text:
         text = str(value).strip(" ")
         if isinstance(value, (str, int)) and not isinstance(value, bool) and self.pattern.fullmatch(text):
             return text
-        raise ValidationError(f"is {show(value)}, which a configuration cannot carry", self.hint)
+        raise ValidationError(f"is {show(value)}, which is not valid", self.hint)
 
 
 port = Integer(1, 65535)
@@ -94,77 +97,110 @@ def secret(value: Any) -> str:
     if isinstance(value, str) and SECRET.fullmatch(value):
         return value
     raise ValidationError(
-        "cannot be put into a configuration", "give up to 128 printable ASCII characters, no space and no ' among them"
+        "contains what HAProxy cannot read", "give up to 128 printable ASCII characters without a space or a '"
     )
 
 
 def duration(value: Any) -> int:
-    """Return seconds."""
+    """Return seconds. HAProxy's timeouts and tables end at 2^31 - 1 milliseconds, 24.8 days."""
     match = (
         DURATION.fullmatch(str(value).strip())
         if isinstance(value, (str, int)) and not isinstance(value, bool)
         else None
     )
-    if not match or not 0 < int(match[1]) * SECONDS[match[2]] <= 30 * 86400:
-        raise ValidationError(f"is {show(value)}", "give a time up to 30 days such as 8h, 30m or 600 (seconds)")
+    if not match or not 0 < int(match[1]) * SECONDS[match[2]] <= LONGEST:
+        raise ValidationError(f"is {show(value)}", "give a time up to 24 days, such as 8h, 30m or 600 (seconds)")
     return int(match[1]) * SECONDS[match[2]]
+
+
+def status(value: Any) -> str:
+    """Return HTTP status codes and ranges of them, as HAProxy's ``http-check expect status`` takes them."""
+    text = Text(STATUS, "give HTTP status codes such as 200, 200-399 or 200,302,401")(value)
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        if dash and low > high:
+            raise ValidationError(f"is {show(value)}, whose range {part} is reversed", f"give {high}-{low}")
+    return text
 
 
 def layer(value: Any) -> int:
     if not isinstance(value, bool) and str(value).strip() in ("4", "7"):
         return int(value)
     raise ValidationError(
-        f"is {show(value)}", "give 7, where HAProxy ends the connections, or 4, where the kernel forwards them"
+        f"is {show(value)}", "give 7 (HAProxy terminates the connections) or 4 (the kernel forwards them)"
     )
 
 
 def ae_title(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValidationError(f"is {show(value)}, which is not a text", "put an AE title between quotes")
+        raise ValidationError(f"is {show(value)}, which is not a string", "put the AE title in quotes")
     try:
         return check_ae_title("it", value)
     except ValueError as error:
-        right = "give 1 to 16 printable ASCII characters, no backslash, no space at either end"
-        raise ValidationError(f"is {show(value)}, which is no AE title", right) from error
+        right = "give 1 to 16 printable ASCII characters, without a backslash and without a space at either end"
+        raise ValidationError(f"is {show(value)}, which is not an AE title", right) from error
 
 
-def address(value: Any) -> str:
-    """Return an IP address in its canonical form."""
-    try:
-        return str(ipaddress.ip_address(value.strip()))
-    except (AttributeError, ValueError) as error:
-        raise ValidationError(
-            f"is {show(value)}, which is not an IP address", "give the address itself, such as 198.51.100.21"
-        ) from error
+def address(value: Any, hint: str = "give the address itself, such as 198.51.100.21") -> str:
+    """Return an address that a host can have, in its canonical form."""
+    return str(_ip(value, hint))
 
 
 def node_address(value: Any) -> str:
-    try:
-        return address(value)
-    except ValidationError as error:
-        raise ValidationError(
-            error.reason, "give the node's address itself: a name would keep HAProxy from starting when DNS is down"
-        ) from error
+    return address(value, "give the node's address itself: a name would keep HAProxy from starting when DNS is down")
 
 
 def virtual_address(value: Any) -> tuple[str, int | None]:
-    """``198.51.100.10/24`` or, without a prefix, ``198.51.100.10``: the address and the prefix, if one was given."""
-    right = "give an address and the prefix of its network, such as 198.51.100.10/24"
-    if not isinstance(value, str):
-        raise ValidationError(f"is {show(value)}, which is not an address", right)
-    bare, slash, prefix = value.strip().partition("/")
-    try:
-        ip = ipaddress.ip_address(bare)
-        if slash and not re.fullmatch(r"[0-9]{1,3}", prefix):
-            raise ValidationError(f"is {show(value)}, whose prefix is not a number", right)
-        network = ipaddress.ip_interface(f"{ip}/{prefix}").network if slash else None
-    except ValidationError:
-        raise
-    except ValueError as error:
-        raise ValidationError(f"is {show(value)}, which is not an address", right) from error
-    return str(ip), network.prefixlen if network else None
+    """Return ``198.51.100.10/24`` or ``198.51.100.10`` as the address and the prefix, None where none was given."""
+    hint = "give an address and the prefix of its network, such as 198.51.100.10/24"
+    bare, slash, prefix = value.strip().partition("/") if isinstance(value, str) else (value, "", "")
+    ip = _ip(bare, hint)
+    if slash and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= ip.max_prefixlen):
+        raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {ip.max_prefixlen}", hint)
+    return str(ip), int(prefix) if slash else None
 
 
 def gateway(value: Any) -> str:
-    """An address, or ``none``: no gateway tells whether this host is cut off."""
-    return "none" if isinstance(value, str) and value.strip() == "none" else address(value)
+    """Return an address, with its interface where it is link-local (``fe80::1%eth0``), or ``none``."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text == "none":
+        return text
+    bare, _percent, interface = text.partition("%")
+    if INTERFACE.fullmatch(interface) and _is_link_local(bare):
+        return f"{ipaddress.ip_address(bare)}%{interface}"
+    return address(value, "give the address itself, such as 198.51.100.1, a link-local one as fe80::1%eth0, or none")
+
+
+def interface(value: Any) -> str:
+    """Return the interface; of a label such as ``eth0:1``, which is none, the interface that has it."""
+    label = Text(LABEL, "give the name of an interface, such as eth0")(value)
+    return label.partition(":")[0]
+
+
+def _ip(value: Any, hint: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        # A number would be an address as well.
+        ip = ipaddress.ip_address(value.strip() if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValidationError(f"is {show(value)}, which is not an IP address", hint) from error
+    mapped = getattr(ip, "ipv4_mapped", None)
+    kinds = {
+        "the unspecified address": ip.is_unspecified,
+        "a loopback address": ip.is_loopback,
+        "a multicast address": ip.is_multicast,
+        "the broadcast address": str(ip) == "255.255.255.255",
+        "a link-local address": ip.is_link_local,
+        "a scoped address": bool(getattr(ip, "scope_id", None)),
+        f"the IPv4 address {mapped} written as an IPv6 one": bool(mapped),
+    }
+    for kind, applies in kinds.items():
+        if applies:
+            raise ValidationError(f"is {ip}, {kind}", f"give {mapped}" if mapped else hint)
+    return ip
+
+
+def _is_link_local(text: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(text).is_link_local
+    except ValueError:
+        return False

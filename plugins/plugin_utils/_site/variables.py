@@ -51,7 +51,7 @@ VARIABLES = (
     Variable("infinitt_stats_port", SITE, values.port),
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
     Variable("infinitt_address", HOST, values.address),
-    Variable("infinitt_interface", HOST, Text(values.INTERFACE, "give an interface's name, such as eth0")),
+    Variable("infinitt_interface", HOST, values.interface),
     Variable("infinitt_gateway", HOST, values.gateway),
     Variable("infinitt_mirror_address", HOST, values.address),
 )
@@ -76,7 +76,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "check": Choice(("tcp", "http", "associate", "echo")),
     "check_path": Text(values.PATH, "give a path that begins with / and has no spaces or quotes, such as /health"),
     "check_host": Text(values.HOST, "give a host name, such as pacs.example.org"),
-    "check_status": Text(values.STATUS, "give HTTP status codes such as 200, 200-399 or 200,302,401"),
+    "check_status": values.status,
     "called_ae": values.ae_title,
     "calling_ae": values.ae_title,
     "persistence": Choice(("source", "cookie", "none")),
@@ -117,13 +117,16 @@ def check_names(problems: Problems, hosts: Mapping[str, Mapping[str, Any]]) -> N
 def check_equal(problems: Problems, hosts: Mapping[str, Mapping[str, Any]]) -> None:
     """Note variables of the site that differ between hosts."""
     for name, variable in SITE_VARIABLES.items():
-        given = {host: its["variables"][name] for host, its in hosts.items() if name in its["variables"]}
-        first = next(iter(given), None)
-        for host, value in given.items():
-            if _comparable(variable, value) != _comparable(variable, given[first]):
+        first: tuple[str, Any] | None = None
+        for host, its in hosts.items():
+            if name not in its["variables"]:
+                continue
+            value = its["variables"][name]
+            first = first or (host, _comparable(variable, value))
+            if _comparable(variable, value) != first[1]:
                 what = "another value" if variable.secret else show(value)
                 problems.note(
-                    f"{name} of {host}", f"is {what} and differs from that of {first}", "give the group one value"
+                    f"{name} of {host}", f"is {what} and differs from that of {first[0]}", "set one value for the group"
                 )
 
 

@@ -161,285 +161,6 @@ def test_questions_for_the_nodes_and_for_the_vip():
     ]
 
 
-# --- layer 4 -----------------------------------------------------------------------------------------------------------
-
-
-def layers(site):
-    return {service.name: service.layer for service in site.services}
-
-
-@pytest.mark.parametrize(
-    "written, layer",
-    [
-        ({}, 7),
-        ({"infinitt_layer": ""}, 7),
-        ({"infinitt_layer": "7"}, 7),
-        ({"infinitt_layer": 4}, 4),
-        ({"infinitt_layer": " 4 "}, 4),
-    ],
-)
-def test_the_layer_is_that_of_all_tcp_services_and_web_stays_in_the_proxy(written, layer):
-    site = build(infinitt_services={"hl7": {"port": 2575}, "viewer": {"port": 8080, "mode": "http"}}, **written)
-    assert site.problems == []
-    assert layers(site) == {"web": 7, "dicom": layer, "query": layer, "mwl": layer, "hl7": layer, "viewer": 7}
-
-
-def test_a_services_own_layer_is_stronger_than_the_sites():
-    apart = {"nodes": [{"name": "ris", "address": "198.51.100.31"}]}
-    site = build(
-        infinitt_layer=4,
-        infinitt_services={"mwl": {"layer": "7", **apart}, "query": {"layer": ""}, "web": {"layer": 7}},
-    )
-    assert site.problems == [] and layers(site) == {"web": 7, "dicom": 4, "query": 4, "mwl": 7}
-    site = build(infinitt_services={"mwl": {"layer": 4, **apart}})
-    assert site.problems == [] and layers(site) == {"web": 7, "dicom": 7, "query": 7, "mwl": 4}
-
-
-def test_haproxy_has_every_service_and_the_kernel_those_that_are_forwarded():
-    nodes = [{**NODES[0], "weight": "3"}, {**NODES[1], "backup": "yes"}]
-    plain = as_dict(
-        build(
-            infinitt_nodes=nodes,
-            infinitt_layer=4,
-            infinitt_services={"dicom": {"node_port": 11112}, "mwl": {"enabled": False}},
-        )
-    )
-    assert [service["name"] for service in plain["services"]] == ["web", "dicom", "query"]
-    assert all("layer" not in service for service in plain["services"])
-    assert [(service["name"], service["address"], service["port"]) for service in plain["layer4_services"]] == [
-        ("dicom", "198.51.100.10", 104),
-        ("query", "198.51.100.10", 105),
-    ]
-    assert plain["layer4_services"][0]["nodes"] == [
-        {"name": "pacs1", "address": "198.51.100.21", "port": 11112, "weight": 3, "backup": False},
-        {"name": "pacs2", "address": "198.51.100.22", "port": 11112, "weight": None, "backup": True},
-    ]
-    assert as_dict(build())["layer4_services"] == []
-
-
-@pytest.mark.parametrize(
-    "ports, expected",
-    [
-        ({}, "1024-65535"),
-        ({"dicomtls": 2762}, "2763-65535"),
-        ({"dicomtls": 2762, "store": 11112}, "11113-65535"),
-        ({"store": 11112, "high": 60000}, "11113-59999"),
-        ({"low": 1024, "high": 65535}, "1025-65534"),
-    ],
-)
-def test_the_nodes_are_asked_from_ports_that_no_forwarded_service_has(ports, expected):
-    services = {name: {"port": port} for name, port in ports.items()}
-    assert as_dict(build(infinitt_layer=4, infinitt_services=services))["source_ports"] == expected
-    assert as_dict(build(infinitt_services=services))["source_ports"] == "1024-65535"
-
-
-def link(address, device="link0"):
-    return {device: {"device": device, "ipv4": {"address": address, "prefix": "30"}}}
-
-
-def linked(first="10.0.0.1", second="10.0.0.2", **changes):
-    """A pair with a link of its own between the hosts, named by those that have an address for it."""
-    pair = hosts(**changes)
-    for number, (name, mirror) in enumerate((("lb1", first), ("lb2", second)), 1):
-        pair[name]["facts"] = facts(f"198.51.100.1{number}", **link(f"10.0.0.{number}"))
-        pair[name]["variables"] = {"infinitt_mirror_address": mirror}
-    return pair
-
-
-def mirrors(site):
-    return {name: (host.mirror.address, host.mirror.interface, host.mirror.peer) for name, host in site.hosts.items()}
-
-
-def test_connections_are_mirrored_between_the_own_addresses_of_two_hosts():
-    site = build(infinitt_layer=4)
-    assert mirrors(site) == {
-        "lb1": ("198.51.100.11", "eth0", "198.51.100.12"),
-        "lb2": ("198.51.100.12", "eth0", "198.51.100.11"),
-    }
-    assert all(host.unmirrored == ["198.51.100.11", "198.51.100.12"] for host in site.hosts.values())
-
-
-def test_a_third_host_has_no_mirror_and_its_own_connections_are_nobodys():
-    site = build(hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}), infinitt_layer=4)
-    assert site.problems == [] and mirrors(site)["lb3"] == ("", "", "")
-    assert mirrors(site)["lb1"] == ("198.51.100.11", "eth0", "198.51.100.12")
-    assert all(host.unmirrored == ["198.51.100.11", "198.51.100.12", "198.51.100.13"] for host in site.hosts.values())
-
-
-def test_a_host_that_was_not_asked_is_an_end_all_the_same():
-    site = build(hosts(lb2={"facts": None}), infinitt_layer=4)
-    assert mirrors(site) == {"lb1": ("198.51.100.11", "eth0", "198.51.100.12")}
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        {},
-        {"infinitt_layer": 7},
-        {"infinitt_layer": 4, "infinitt_services": {n: {"enabled": False} for n in ("dicom", "query", "mwl")}},
-    ],
-)
-def test_where_nothing_is_forwarded_nothing_is_mirrored(written):
-    site = build(linked(), **written)
-    assert site.problems == [] and set(mirrors(site).values()) == {("", "", "")}
-
-
-def test_a_single_unit_mirrors_nothing():
-    site = build({"lb1": hosts()["lb1"]}, infinitt_layer=4)
-    assert site.problems == [] and mirrors(site) == {"lb1": ("", "", "")}
-    assert site.hosts["lb1"].unmirrored == ["198.51.100.11"]
-
-
-def test_a_link_of_its_own():
-    site = build(linked(), infinitt_layer=4)
-    assert site.problems == []
-    assert mirrors(site) == {"lb1": ("10.0.0.1", "link0", "10.0.0.2"), "lb2": ("10.0.0.2", "link0", "10.0.0.1")}
-    assert all(
-        {"198.51.100.11", "198.51.100.12", "10.0.0.1", "10.0.0.2"} <= set(host.unmirrored)
-        for host in site.hosts.values()
-    )
-    assert build(linked(first="", second=""), infinitt_layer=4).hosts["lb1"].mirror.peer == "198.51.100.12"
-
-
-def test_a_link_between_the_second_host_and_the_third():
-    trio = linked(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13", **link("10.0.0.2"))})
-    trio["lb3"]["variables"] = {"infinitt_mirror_address": "10.0.0.2"}
-    trio["lb1"] = hosts()["lb1"]
-    trio["lb2"] = {
-        **trio["lb2"],
-        "variables": {"infinitt_mirror_address": "10.0.0.1"},
-        "facts": facts("198.51.100.12", **link("10.0.0.1")),
-    }
-    site = build(trio, infinitt_layer=4)
-    assert site.problems == []
-    assert mirrors(site) == {
-        "lb1": ("", "", ""),
-        "lb2": ("10.0.0.1", "link0", "10.0.0.2"),
-        "lb3": ("10.0.0.2", "link0", "10.0.0.1"),
-    }
-
-
-def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
-    bridge = {"type": "bridge", "ipv4": {"address": "172.17.0.1", "prefix": "16"}}
-    more = {
-        "docker0": {**bridge, "device": "docker0"},
-        "br_1f": {**bridge, "device": "br-1f", "ipv4": {"address": "172.18.0.1", "prefix": "24"}},
-    }
-    pair = hosts(lb1={"facts": facts("198.51.100.11", **more)})
-    pair["lb1"]["facts"]["interfaces"] = ["lo", "eth0", "docker0", "br-1f"]
-    pair["lb1"]["facts"]["eth0"]["type"] = "bridge"
-    site = build(pair, infinitt_layer=4)
-    assert {"172.17.0.0/16", "172.18.0.0/24"} <= set(site.hosts["lb1"].unmirrored)
-    assert not {"198.51.100.0/24", "127.0.0.0/8"} & set(site.hosts["lb1"].unmirrored)
-    assert site.hosts["lb2"].unmirrored == ["198.51.100.11", "198.51.100.12"]
-
-
-@pytest.mark.parametrize(
-    "pair, sentence",
-    [
-        (
-            linked(second=""),
-            "infinitt_mirror_address of lb1 is given, and no other load balancer has one; give both ends of the link.",
-        ),
-        (
-            linked(second="10.0.0.3"),
-            "infinitt_mirror_address of lb2 is 10.0.0.3, which the host does not have; its addresses are 198.51.100.12, 10.0.0.2.",
-        ),
-        (
-            linked(second="2001:db8::1"),
-            "infinitt_mirror_address of lb1 is of another family than that of lb2; give both of one.",
-        ),
-        (
-            linked(second="198.51.100.10"),
-            "infinitt_mirror_address of lb2 is 198.51.100.10, which the host does not have; its addresses are 198.51.100.12, 10.0.0.2.",
-        ),
-        (
-            linked(second="link0"),
-            "infinitt_mirror_address of lb2 is 'link0', which is not an IP address; give the address itself, such as 198.51.100.21.",
-        ),
-    ],
-)
-def test_a_mirror_that_cannot_be_is_told(pair, sentence):
-    assert sentence in build(pair, infinitt_layer=4).problems
-
-
-# Each of these is one sentence, which names the key.
-ONLY_A_PROXY = {
-    "http": (
-        {"infinitt_services": {"web": {"layer": 4}}},
-        "infinitt_services.web.layer is 4 with mode http; only a proxy understands HTTP: give layer 7.",
-    ),
-    "a new http service": (
-        {
-            "infinitt_layer": 4,
-            "infinitt_services": {"viewer": {"port": 8080, "mode": "http", "layer": "4", "persistence": "source"}},
-        },
-        "infinitt_services.viewer.layer is 4 with mode http; only a proxy understands HTTP: give layer 7.",
-    ),
-    "no persistence": (
-        {"infinitt_layer": 4, "infinitt_services": {"mwl": {"persistence": "none"}}},
-        "infinitt_services.mwl.persistence is none at layer 4; there a client's address chooses its node: give source, or layer 7.",
-    ),
-    "persist_for": (
-        {"infinitt_layer": "4", "infinitt_services": {"hl7": {"port": 2575, "nodes": ["pacs1"], "persist_for": "8h"}}},
-        "infinitt_services.hl7.persist_for is given at layer 4; there a client keeps its node for good: leave it out, or give layer 7.",
-    ),
-    "max_connections": (
-        {"infinitt_services": {"hl7": {"port": 2575, "layer": 4, "nodes": [{**NODES[0], "max_connections": 20}]}}},
-        "infinitt_services.hl7.layer is 4, and the node pacs1 has max_connections; only a proxy can count: leave that out, or give layer 7.",
-    ),
-    "another family": (
-        {
-            "infinitt_services": {
-                "hl7": {"port": 2575, "layer": 4, "nodes": [{"name": "v6", "address": "2001:db8::21"}]}
-            }
-        },
-        "infinitt_services.hl7.layer is 4, and the node v6 (2001:db8::21) is of another family than the VIP 198.51.100.10;"
-        " only a proxy can go between them: give layer 7.",
-    ),
-    "one of those that share a client's node": (
-        {"infinitt_layer": 4, "infinitt_services": {"mwl": {"layer": 7}}},
-        "infinitt_services.mwl.layer is 7, and that of dicom, with which it shares a client's node, is 4;"
-        " give both the same layer, or one of them another persistence.",
-    ),
-    "no such layer": (
-        {"infinitt_layer": 5},
-        "infinitt_layer is 5; give 7, where HAProxy ends the connections, or 4, where the kernel forwards them.",
-    ),
-    "no such layer of a service": (
-        {"infinitt_services": {"dicom": {"layer": "four"}}},
-        "infinitt_services.dicom.layer is 'four'; give 7, where HAProxy ends the connections, or 4, where the kernel forwards them.",
-    ),
-    "a layer that is a truth": (
-        {"infinitt_layer": True},
-        "infinitt_layer is True; give 7, where HAProxy ends the connections, or 4, where the kernel forwards them.",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", ONLY_A_PROXY)
-def test_what_only_a_proxy_can_do_is_refused_in_one_sentence(case):
-    written, sentence = ONLY_A_PROXY[case]
-    assert build(**written).problems == [sentence]
-
-
-def test_a_cookie_at_layer_4_is_refused_by_its_key():
-    problems = build(infinitt_layer=4, infinitt_services={"mwl": {"persistence": "cookie"}}).problems
-    assert problems and all(problem.startswith("infinitt_services.mwl.persistence is cookie ") for problem in problems)
-
-
-def test_a_node_that_only_a_proxy_can_spare_is_refused_for_the_whole_site():
-    problems = build(infinitt_layer=4, infinitt_nodes=[{**NODES[0], "max_connections": 20}, NODES[1]]).problems
-    assert len(problems) == 3 and all("the node pacs1 has max_connections" in problem for problem in problems)
-    assert build(infinitt_nodes=[{**NODES[0], "max_connections": 20}, NODES[1]]).problems == []
-
-
-def test_services_that_share_no_node_may_be_at_different_layers():
-    for apart in ({"persistence": "none"}, {"persist_for": "30m"}, {"nodes": ["pacs1"]}):
-        site = build(infinitt_layer=4, infinitt_services={"mwl": {"layer": 7, **apart}})
-        assert site.problems == [] and layers(site)["mwl"] == 7
-
-
 # --- what is wrong -----------------------------------------------------------------------------------------------------
 
 LONG_AE = "A" * 17
@@ -447,24 +168,24 @@ WRONG = {
     "no vip": ({"infinitt_vip": ""}, ["infinitt_vip is not set; give"]),
     "vip no address": (
         {"infinitt_vip": "pacs.example.org"},
-        ["infinitt_vip is 'pacs.example.org', which is not an address; give"],
+        ["infinitt_vip is 'pacs.example.org', which is not an IP address; give"],
     ),
     "vip of a wrong type": (
         {"infinitt_vip": ["198.51.100.10"]},
-        ["infinitt_vip is ['198.51.100.10'], which is not an address"],
+        ["infinitt_vip is ['198.51.100.10'], which is not an IP address"],
     ),
     "vip with a bad prefix": ({"infinitt_vip": "198.51.100.10/33"}, ["infinitt_vip is '198.51.100.10/33'"]),
     "vip first": (
         {"infinitt_vip": "198.51.100.0/24"},
-        ["infinitt_vip is 198.51.100.0/24, the first address of its network"],
+        ["infinitt_vip is 198.51.100.0, the first address of the network 198.51.100.0/24; choose"],
     ),
     "vip last": (
         {"infinitt_vip": "198.51.100.255"},
-        ["infinitt_vip is 198.51.100.255/24, the last address of its network"],
+        ["infinitt_vip is 198.51.100.255, the last address of the network 198.51.100.0/24; choose"],
     ),
     "vip last behind a /32": (
         {"infinitt_vip": "198.51.100.255/32"},
-        ["infinitt_vip is 198.51.100.255, the last address of the network of eth0"],
+        ["infinitt_vip is 198.51.100.255, the last address of the network 198.51.100.0/24; choose"],
     ),
     "vip of a node": (
         {"infinitt_vip": "198.51.100.21/24"},
@@ -481,11 +202,11 @@ WRONG = {
     "node without address": ({"infinitt_nodes": [{"name": "pacs1"}]}, ["infinitt_nodes[0] (pacs1) has no address"]),
     "same name": (
         {"infinitt_nodes": [NODES[0], {**NODES[1], "name": "pacs1"}]},
-        ["infinitt_nodes[1] (pacs1) has the name pacs1 of another node"],
+        ["infinitt_nodes[1] (pacs1) repeats the name pacs1; give every node its own name"],
     ),
     "same address": (
         {"infinitt_nodes": [NODES[0], {**NODES[1], "address": "198.51.100.21"}]},
-        ["has the address 198.51.100.21 of another node"],
+        ["repeats the address 198.51.100.21; give every node its own address"],
     ),
     "node by name": (
         {"infinitt_nodes": [{"name": "pacs1", "address": "pacs1.example.org"}]},
@@ -505,7 +226,7 @@ WRONG = {
     ),
     "port twice": (
         {"infinitt_services": {"query": {"port": 104}}},
-        ["infinitt_services.query.port is 104, which dicom has on 198.51.100.10 already"],
+        ["infinitt_services.query.port is 104, which dicom already uses on 198.51.100.10"],
     ),
     "port out of range": (
         {"infinitt_services": {"web": {"port": 70000}}},
@@ -533,7 +254,7 @@ WRONG = {
     ),
     "all switched off": (
         {"infinitt_services": {n: {"enabled": False} for n in ("web", "dicom", "query", "mwl")}},
-        ["infinitt_services switches every service off"],
+        ["infinitt_services disables every service; leave"],
     ),
     "unknown node": (
         {"infinitt_services": {"mwl": {"nodes": ["pacs3"]}}},
@@ -541,7 +262,7 @@ WRONG = {
     ),
     "long AE title": (
         {"infinitt_services": {"dicom": {"called_ae": LONG_AE}}},
-        ["infinitt_services.dicom.called_ae is 'AAAAAAAAAAAAAAAAA', which is no AE title; give 1 to 16"],
+        ["infinitt_services.dicom.called_ae is 'AAAAAAAAAAAAAAAAA', which is not an AE title; give 1 to 16"],
     ),
     "path that breaks out": (
         {"infinitt_services": {"web": {"check_path": "/x\nbackend y"}}},
@@ -582,7 +303,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_input_is_told_in_one_sentence(case):
+def test_wrong_input_is_answered_in_one_sentence(case):
     written, sentences = WRONG[case]
     problems = build(**written).problems
     assert problems, "nothing was found wrong"
@@ -605,11 +326,11 @@ def test_wrong_input_is_told_in_one_sentence(case):
         ),
         (
             {"variables": {"infinitt_address": "198.51.100.99"}},
-            "infinitt_address of lb1 is 198.51.100.99, which the host does not have; its addresses are 198.51.100.11",
+            "infinitt_address of lb1 is 198.51.100.99, which the host does not have; the host's addresses are 198.51.100.11",
         ),
         (
             {"variables": {"infinitt_address": "198.51.100.12"}},
-            "infinitt_address of lb2 is 198.51.100.12, which lb1 has already",
+            "infinitt_address of lb2 is 198.51.100.12, which lb1 already has",
         ),
         (
             {"variables": {"infinitt_interface": "eth7"}},
@@ -625,7 +346,7 @@ def test_wrong_input_is_told_in_one_sentence(case):
                     "198.51.100.11", eth1={"device": "eth1", "ipv4": {"address": "198.51.100.99", "prefix": "24"}}
                 )
             },
-            "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; name one of them",
+            "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; choose one of them",
         ),
     ],
 )
@@ -637,7 +358,7 @@ def test_wrong_hosts_are_named(change, sentence):
 def test_a_variable_that_differs_between_hosts_is_told():
     pair = hosts(lb1={"variables": {"infinitt_router_id": 1}}, lb2={"variables": {"infinitt_router_id": 2}})
     assert (
-        "infinitt_router_id of lb2 is 2 and differs from that of lb1; give the group one value."
+        "infinitt_router_id of lb2 is 2 and differs from that of lb1; set one value for the group."
         in build(pair, infinitt_router_id=1).problems
     )
 
@@ -697,16 +418,85 @@ def test_nothing_that_a_user_writes_raises(written):
     assert all(isinstance(problem, str) and "\n" not in problem for problem in site.problems)
 
 
-def test_a_hosts_other_addresses_are_its_own_too():
-    eth1 = {"eth1": {"device": "eth1", "ipv4": {"address": "10.1.0.11", "prefix": "24"}}}
-    nodes = [{"name": "pacs1", "address": "10.1.0.21"}]
-    site = build(hosts(lb1={"facts": facts("198.51.100.11", **eth1)}), infinitt_layer=4, infinitt_nodes=nodes)
-    # HAProxy asks the nodes from there.
-    assert "10.1.0.11" in site.hosts["lb1"].unmirrored
+# --- names, ports, times and weights --------------------------------------------------------------------------------------
 
 
-def test_a_bridge_behind_which_the_nodes_are_is_mirrored():
-    br1 = {"br1": {"device": "br1", "type": "bridge", "ipv4": {"address": "10.1.0.11", "prefix": "24"}}}
-    nodes = [{"name": "pacs1", "address": "10.1.0.21"}]
-    site = build(hosts(lb1={"facts": facts("198.51.100.11", **br1)}), infinitt_layer=4, infinitt_nodes=nodes)
-    assert site.problems == [] and "10.1.0.0/24" not in site.hosts["lb1"].unmirrored
+@pytest.mark.parametrize("name", ["stats", "_stats", "affinity_dicom", "pair", "2575", 2575])
+def test_a_service_may_have_any_name_that_is_one(name):
+    site = build(infinitt_services={name: {"port": 2575}})
+    if name == "_stats":  # what HAProxy has beside the services begins so
+        assert site.problems == [
+            "infinitt_services._stats has an invalid name; use up to 63 letters, digits, dots, dashes and underscores."
+        ]
+    else:
+        assert site.problems == [] and service(site, str(name)).port == 2575
+
+
+def test_a_service_that_is_named_by_a_number_and_again_by_a_text_is_refused():
+    assert build(infinitt_services={2575: {"port": 2575}, "2575": {"port": 2576}}).problems == [
+        "infinitt_services has one name twice, as a number and as a string; remove one of them."
+    ]
+
+
+@pytest.mark.parametrize("name", ["lb 1", "lb#1", "a/b", "lb'1", 'lb"1', "lbä", "lb1,x", "a" * 254])
+def test_a_load_balancer_whose_name_is_no_peers_is_named(name):
+    pair = hosts()
+    pair[name] = pair.pop("lb2")
+    (problem,) = build(pair).problems
+    assert problem.startswith("The load balancer ") and problem.endswith(
+        " has a name that HAProxy rejects for a peer; use letters, digits, dots, colons, dashes and underscores in the"
+        " inventory."
+    )
+
+
+@pytest.mark.parametrize("name", ["lb1.example.org", "198.51.100.12", "2001:db8::12", "LB-2_b"])
+def test_a_load_balancer_may_have_any_usual_name(name):
+    pair = hosts()
+    pair[name] = pair.pop("lb2")
+    assert build(pair).problems == []
+
+
+def test_nodes_whose_names_give_the_same_id_are_refused():
+    first, second = "pacs-mxyzvyxud", "pacs-jypjfeuxm"
+    twins = [{**NODES[0], "name": first}, {**NODES[1], "name": second}]
+    assert build(infinitt_nodes=twins).problems == [
+        f"infinitt_nodes[1] ({second}) has the same id in HAProxy as {first}, since ids are made from names; rename one of them."
+    ]
+
+
+def test_the_stats_page_does_not_take_the_peers_port():
+    assert build(infinitt_stats_port="1024", infinitt_stats_password="secret").problems == [
+        "infinitt_stats_port is 1024, where HAProxy listens for its peers; give another port."
+    ]
+
+
+@pytest.mark.parametrize("key", ["timeout", "persist_for"])
+@pytest.mark.parametrize(
+    "text, right", [("24d", True), (2147483, True), ("2147484", False), ("25d", False), ("0", False)]
+)
+def test_no_time_is_longer_than_haproxys_clock(key, text, right):
+    problems = build(infinitt_services={"web": {key: text}}).problems
+    assert (
+        not problems
+        if right
+        else problems
+        == [f"infinitt_services.web.{key} is {text!r}; give a time up to 24 days, such as 8h, 30m or 600 (seconds)."]
+    )
+
+
+def test_a_range_of_codes_from_high_to_low_is_refused():
+    assert build(infinitt_services={"web": {"check_status": "200,399-300"}}).problems == [
+        "infinitt_services.web.check_status is '200,399-300', whose range 399-300 is reversed; give 300-399."
+    ]
+    assert build(infinitt_services={"web": {"check_status": "200-200,302"}}).problems == []
+
+
+def test_nodes_that_all_have_the_weight_0_serve_nobody():
+    wrong = "sets the weight of every node to 0, so none of them serves; give at least one of them a higher weight."
+    idle, busy = {**NODES[0], "weight": "0"}, {**NODES[1], "weight": 10}
+    assert build(infinitt_nodes=[idle, {**busy, "weight": 0}]).problems == [f"infinitt_nodes {wrong}"]
+    assert build(infinitt_nodes=[idle, busy]).problems == []
+    assert build(infinitt_nodes=[idle, busy], infinitt_services={"mwl": {"nodes": ["pacs1"]}}).problems == [
+        f"infinitt_services.mwl.nodes {wrong}"
+    ]
+    assert build(infinitt_services={"mwl": {"nodes": [idle]}}).problems == [f"infinitt_services.mwl.nodes {wrong}"]
