@@ -13,7 +13,7 @@ import shutil
 import pytest
 import rendering
 from factories import NODES, build, facts, hosts
-from programs import INTERFACE, haproxy_says, keepalived_says, on_this_machine
+from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says, on_this_machine
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
@@ -68,6 +68,34 @@ SITES = {
                 {"name": "pacs3", "address": "198.51.100.23", "backup": True},
             ]
         },
+    ),
+    "backup nodes": (
+        PAIR,
+        {
+            "infinitt_nodes": [
+                NODES[0],
+                {**NODES[1], "backup": True},
+                {"name": "pacs3", "address": "198.51.100.23", "backup": True},
+            ],
+            "infinitt_services": {"mwl": {"nodes": ["pacs1", "pacs2"]}},
+        },
+    ),
+    "names of ours": (
+        PAIR,
+        {
+            "infinitt_services": {
+                name: {"port": 2575 + i} for i, name in enumerate(("stats", "affinity_dicom", "pair"))
+            },
+            "infinitt_stats_port": 8404,
+            "infinitt_stats_password": "secret",
+        },
+    ),
+    "link-local gateway": (
+        {
+            name: {**host, "facts": {**host["facts"], "default_ipv6": {"gateway": "fe80::1", "interface": "eth0"}}}
+            for name, host in V6.items()
+        },
+        {"infinitt_vip": "2001:db8::10/64", "infinitt_services": {"mwl": {"vip": "2001:db8::9"}}},
     ),
     "persistence": (
         PAIR,
@@ -181,14 +209,14 @@ def test_the_client_is_told_to_the_nodes_and_its_own_word_is_not(rendered):
 
 def test_dicom_query_and_mwl_share_one_replicated_table(rendered):
     text = rendered["pair"]["lb1"]["haproxy"]
-    assert re.findall(r"^backend (affinity_\w+)$", text, re.MULTILINE) == ["affinity_dicom"]
-    assert section(text, "backend affinity_dicom") == [
+    assert re.findall(r"^backend (_affinity_\w+)$", text, re.MULTILINE) == ["_affinity_dicom"]
+    assert section(text, "backend _affinity_dicom") == [
         "stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"
     ]
     for name in ("dicom", "query", "mwl"):
         backend = section(text, f"backend {name}")
         assert (
-            "stick on src table affinity_dicom" in backend
+            "stick on src table _affinity_dicom" in backend
             and "balance source" in backend
             and "hash-type consistent" in backend
         )
@@ -207,7 +235,7 @@ def test_both_hosts_run_the_same_services_and_know_their_own_name(rendered):
 def test_a_single_unit_is_its_own_peer_so_that_its_table_outlives_a_reload(rendered):
     text = rendered["single"]["lb1"]["haproxy"]
     assert [line.split()[1] for line in section(text, "peers pair")] == ["lb1"]
-    assert section(text, "backend affinity_dicom") == [
+    assert section(text, "backend _affinity_dicom") == [
         "stick-table type ipv6 size 100k expire 28800s srvkey name peers pair"
     ]
 
@@ -280,15 +308,28 @@ def test_weight_limit_and_backup_of_a_node(rendered):
     assert servers == [" weight 10 maxconn 20", " weight 0", " backup"]
 
 
+def test_several_backup_nodes_serve_at_once(rendered):
+    text = rendered["backup nodes"]["lb1"]["haproxy"]
+    assert "option allbackups" in section(text, "backend dicom")
+    assert "option allbackups" not in section(text, "backend mwl"), "there is one"
+
+
+def test_services_may_have_the_names_of_what_stands_beside_them(rendered):
+    text = rendered["names of ours"]["lb1"]["haproxy"]
+    for name in ("stats", "affinity_dicom", "pair"):
+        assert f"default_backend {name}" in section(text, f"frontend {name}")
+    assert "stats enable" in section(text, "frontend _stats")
+
+
 def test_persistence_as_asked_for(rendered):
     text = rendered["persistence"]["lb1"]["haproxy"]
     assert "cookie PACSNODE insert indirect nocache httponly maxidle 14400s" in section(text, "backend web")
     dicom = section(text, "backend dicom")
     assert "balance leastconn" in dicom and not any(line.startswith(("stick ", "hash-type ")) for line in dicom)
-    assert "stick on src table affinity_query" in section(text, "backend query")
+    assert "stick on src table _affinity_query" in section(text, "backend query")
     assert (
-        "expire 1800s" in section(text, "backend affinity_query")[0]
-        and "expire 28800s" in section(text, "backend affinity_mwl")[0]
+        "expire 1800s" in section(text, "backend _affinity_query")[0]
+        and "expire 28800s" in section(text, "backend _affinity_mwl")[0]
     )
 
 
@@ -296,12 +337,12 @@ def test_services_with_nodes_of_their_own_share_no_table(rendered):
     text = rendered["nodes of its own"]["lb1"]["haproxy"]
     assert [line.split()[1] for line in section(text, "backend mwl") if line.startswith("server ")] == ["ris"]
     assert [line.split()[1] for line in section(text, "backend query") if line.startswith("server ")] == ["pacs2"]
-    assert re.findall(r"^backend affinity_(\w+)$", text, re.MULTILINE) == ["dicom", "query", "mwl"]
+    assert re.findall(r"^backend _affinity_(\w+)$", text, re.MULTILINE) == ["dicom", "query", "mwl"]
 
 
 def test_the_stats_page_stands_on_the_hosts_own_address_alone_and_only_where_asked_for(rendered):
     for host, address in (("lb1", "198.51.100.11"), ("lb2", "198.51.100.12")):
-        page = section(rendered["stats page"][host]["haproxy"], "frontend stats")
+        page = section(rendered["stats page"][host]["haproxy"], "frontend _stats")
         assert f"bind {address}:8404" in page
         assert """stats auth 'stats:a"#{{7*7}}\\$%!'""" in page
     assert (
@@ -360,6 +401,33 @@ def test_the_first_vip_is_announced_and_the_others_go_with_it(rendered):
     text = rendered["two vips"]["lb1"]["keepalived"]
     assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
     assert section(text, "virtual_ipaddress_excluded") == [f"198.51.100.9/24 dev {INTERFACE}"]
+
+
+def test_an_ipv6_vip_is_not_the_source_of_the_hosts_own_connections(rendered):
+    text = rendered["link-local gateway"]["lb1"]["keepalived"]
+    assert section(text, "virtual_ipaddress") == [f"2001:db8::10/64 dev {INTERFACE} preferred_lft 0"]
+    assert section(text, "virtual_ipaddress_excluded") == [f"2001:db8::9/64 dev {INTERFACE} preferred_lft 0"]
+
+
+def test_a_link_local_gateway_is_asked_on_its_interface(rendered):
+    check = section(rendered["link-local gateway"]["lb1"]["keepalived"], "vrrp_script gateway")
+    assert f'script "/usr/bin/ping -n -q -c 1 -W 1 fe80::1%{INTERFACE}"' in check
+
+
+@pytest.mark.parametrize("name", ["two vips", "link-local gateway"])
+def test_keepalived_release_takes_every_vip_off_again(name, rendered, tmp_path):
+    text = rendered[name]["lb1"]["keepalived"].replace(f"dev {INTERFACE}", "dev lo")
+    (tmp_path / "keepalived.conf").write_text(text)
+    script = (rendering.REPOSITORY / "roles/keepalived/files/keepalived-release").read_text()
+    assert "/etc/keepalived/keepalived.conf" in script
+    script = script.replace("/etc/keepalived/keepalived.conf", str(tmp_path / "keepalived.conf"))
+    vips = re.findall(r"^ +(\S+/\d+) dev lo", text, re.MULTILINE)
+    assert len(vips) == 2
+    added = "".join(f"ip address add {vip} dev lo\n" for vip in vips)
+    said = in_namespace(
+        "sh", "-e", given=f"ip link set lo up\n{added}ip -o address show dev lo\n{script}ip -o address show dev lo"
+    )
+    assert all(said.count(f" {vip} ") == 1 for vip in vips)
 
 
 def test_without_a_gateway_none_is_asked(rendered):

@@ -197,7 +197,7 @@ def test_one_node_for_a_client_on_104_105_and_204_and_both_hosts_know_it(lab, vi
     }
     client = lab["modality"].check_output("hostname -I").split()[0]
     entries = [
-        re.search(rf"key=::ffff:{client} .*server_key=(\w+)", haproxy(lab[name], "show table affinity_dicom"))
+        re.search(rf"key=::ffff:{client} .*server_key=(\w+)", haproxy(lab[name], "show table _affinity_dicom"))
         for name in PAIR
     ]
     assert [entry and entry[1] for entry in entries] == [grown.pop()[1]] * 2

@@ -45,6 +45,7 @@ SITES = {
         hosts(),
         {"infinitt_services": {"dicom": {"layer": 4}, "query": {"enabled": False}, "mwl": {"persistence": "none"}}},
     ),
+    "web": (hosts(), {"infinitt_services": {"web": {"layer": 4}}}),
     "ipv6": (V6, {"infinitt_layer": 4, "infinitt_vip": "2001:db8::10/64", "infinitt_nodes": V6_NODES}),
     "both families, a link": (
         both_families(),
@@ -74,7 +75,7 @@ FORWARDED = {name: as_dict(site)["layer4_services"] for name, site in BUILT.item
 @pytest.fixture(scope="module")
 def rendered():
     assert {name: site.problems for name, site in BUILT.items()} == {name: [] for name in BUILT}
-    for name in ("one service", "ipv6", "unequal nodes, high ports"):  # rendering takes its time
+    for name in ("one service", "web", "ipv6", "unequal nodes, high ports"):  # rendering takes its time
         BUILT[name] = dataclasses.replace(BUILT[name], hosts={"lb1": BUILT[name].hosts["lb1"]})
     return rendering.render({name: (SITES[name][1], as_dict(site)) for name, site in BUILT.items()})
 
@@ -203,11 +204,22 @@ def test_a_node_is_asked_from_the_vip_and_from_no_port_of_a_service(name, render
         assert not any(int(low) <= other["port"] <= int(high) for other in FORWARDED[name])
 
 
-def test_web_stays_in_haproxy(rendered):
+def test_web_stays_in_haproxy_unless_it_says_layer_4(rendered):
     for name in ("pair", "one service"):
         assert not any("80" in line.split() for line in lines(rendered[name]["lb1"]["layer4"]))
     assert [service["name"] for service in FORWARDED["pair"]] == ["dicom", "query", "mwl"]
     assert [service["name"] for service in FORWARDED["one service"]] == ["dicom"]
+
+
+def test_web_at_layer_4_is_forwarded_with_its_check_and_a_table_of_its_own(rendered):
+    text = rendered["web"]["lb1"]
+    assert any("198.51.100.10 tcp dport 80 dnat" in line for line in lines(text["layer4"]))
+    backend = section(text["haproxy"], "backend web")
+    for line in ("mode tcp", "option httpchk", "http-check expect status 200-399", "stick on src table _affinity_web"):
+        assert line in backend
+    assert "mode tcp" in section(text["haproxy"], "frontend web")
+    assert not any("X-Forwarded-For" in line or "cookie" in line for line in lines(text["haproxy"]))
+    assert "stick on src table _affinity_dicom" in section(text["haproxy"], "backend dicom")
 
 
 # --- the mirror --------------------------------------------------------------------------------------------------------
