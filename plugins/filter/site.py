@@ -9,11 +9,16 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
 
 
 def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peers_port):
     """Return the typed site, or all problems at once: see infinitt_site.yml."""
+    if netaddr is None:
+        raise AnsibleFilterError(
+            "The Python package netaddr is missing where Ansible runs; install it there, for example with: pip install netaddr"
+        )
     inventory = {}
     for name in names:
         host = hosts[name]

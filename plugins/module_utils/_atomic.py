@@ -57,7 +57,8 @@ def stage(file: File, made: list[str]) -> None:
             opened.flush()
             if file.owner:
                 os.fchown(descriptor, _number(pwd.getpwnam, file.owner), _number(grp.getgrnam, file.group))
-            os.fchmod(descriptor, file.mode)
+            if file.mode is not None:
+                os.fchmod(descriptor, file.mode)
             os.fsync(descriptor)
     except KeyError as error:
         raise Refused("%s cannot be written: %s, so nothing was replaced." % (file.path, error.args[0])) from None

@@ -10,7 +10,6 @@ is wrong and goes on.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import ser
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     SITE_VARIABLES,
     check_equal,
@@ -96,7 +95,7 @@ def build(
         failover=given["infinitt_failover"],
         stats_port=given["infinitt_stats_port"],
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
-        router_id=given["infinitt_router_id"] or (int(ipaddress.ip_address(vip[0])) & 0xFF or 1 if vip else 0),
+        router_id=given["infinitt_router_id"] or (int(netaddr.IPAddress(vip[0])) & 0xFF or 1 if vip else 0),
     )
 
 

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Network:
 
     @property
     def cidr(self) -> str:
-        return str(ipaddress.ip_network(f"{self.address}/{self.prefix}", strict=False))
+        return str(netaddr.IPNetwork(f"{self.address}/{self.prefix}").cidr)
 
 
 def read(facts: Mapping[str, Any], without: Collection[str] = ()) -> list[Network]:
@@ -59,20 +58,20 @@ def _device(label: str, entries: Mapping[str, Any]) -> str:
 
 def version(ip: str) -> int:
     """Return 4 or 6."""
-    return ipaddress.ip_address(ip).version
+    return netaddr.IPAddress(ip).version
 
 
 def contains(ip: str, prefix: int, other: str) -> bool:
     """Return whether the network of ``ip`` has the address ``other``."""
-    return ipaddress.ip_address(other) in ipaddress.ip_network(f"{ip}/{prefix}", strict=False)
+    return netaddr.IPAddress(other) in netaddr.IPNetwork(f"{ip}/{prefix}")
 
 
 def check_edge(problems: Problems, subject: str, ip: str, its: Iterable[Network]) -> None:
     """Note an address that is the first or the last of one of the networks: no host may have it."""
     for network in its:
-        span = ipaddress.ip_network(network.cidr)
-        edge = {span[0]: "first", span[-1]: "last"}.get(ipaddress.ip_address(ip))
-        if edge and span.num_addresses > 2:
+        span = netaddr.IPNetwork(network.cidr)
+        edge = {span[0]: "first", span[-1]: "last"}.get(netaddr.IPAddress(ip))
+        if edge and span.size > 2:
             problems.note(
                 subject,
                 f"is {ip}, the {edge} address of the network {network.cidr}",
@@ -97,7 +96,7 @@ def default_gateway(facts: Mapping[str, Any], own: Network) -> str | None:
     ip = entry.get("gateway")
     if ip and ip in own:
         return ip
-    if ip and version(ip) == 6 and ipaddress.ip_address(ip).is_link_local and entry.get("interface") == own.interface:
+    if ip and version(ip) == 6 and netaddr.IPAddress(ip).is_link_local() and entry.get("interface") == own.interface:
         return f"{ip}%{own.interface}"
     return None
 

@@ -9,10 +9,14 @@ Strings are as good as numbers (a Tower survey sends strings). What counts as un
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
+
+try:
+    import netaddr
+except ImportError:  # the filter says so in a sentence
+    netaddr = None  # type: ignore[assignment]
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError, show
@@ -155,8 +159,9 @@ def virtual_address(value: Any) -> tuple[str, int | None]:
     hint = "give an address and the prefix of its network, such as 198.51.100.10/24"
     bare, slash, prefix = value.strip().partition("/") if isinstance(value, str) else (value, "", "")
     ip = _ip(bare, hint)
-    if slash and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= ip.max_prefixlen):
-        raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {ip.max_prefixlen}", hint)
+    bits = 32 if ip.version == 4 else 128
+    if slash and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= bits):
+        raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {bits}", hint)
     return str(ip), int(prefix) if slash else None
 
 
@@ -166,8 +171,9 @@ def gateway(value: Any) -> str:
     if text == "none":
         return text
     bare, _percent, interface = text.partition("%")
-    if INTERFACE.fullmatch(interface) and _is_link_local(bare):
-        return f"{ipaddress.ip_address(bare)}%{interface}"
+    ip = _parsed(bare)
+    if INTERFACE.fullmatch(interface) and ip is not None and ip.version == 6 and ip.is_link_local():
+        return f"{ip}%{interface}"
     return address(value, "give the address itself, such as 198.51.100.1, a link-local one as fe80::1%eth0, or none")
 
 
@@ -177,20 +183,17 @@ def interface(value: Any) -> str:
     return label.partition(":")[0]
 
 
-def _ip(value: Any, hint: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        # A number would be an address as well.
-        ip = ipaddress.ip_address(value.strip() if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ValidationError(f"is {show(value)}, which is not an IP address", hint) from error
-    mapped = getattr(ip, "ipv4_mapped", None)
+def _ip(value: Any, hint: str) -> netaddr.IPAddress:
+    ip = _parsed(value)
+    if ip is None:
+        raise ValidationError(f"is {show(value)}, which is not an IP address", hint)
+    mapped = ip.ipv4() if ip.is_ipv4_mapped() else None
     kinds = {
-        "the unspecified address": ip.is_unspecified,
-        "a loopback address": ip.is_loopback,
-        "a multicast address": ip.is_multicast,
+        "the unspecified address": int(ip) == 0,
+        "a loopback address": ip.is_loopback(),
+        "a multicast address": ip.is_multicast(),
         "the broadcast address": str(ip) == "255.255.255.255",
-        "a link-local address": ip.is_link_local,
-        "a scoped address": bool(getattr(ip, "scope_id", None)),
+        "a link-local address": ip.is_link_local(),
         f"the IPv4 address {mapped} written as an IPv6 one": bool(mapped),
     }
     for kind, applies in kinds.items():
@@ -199,8 +202,9 @@ def _ip(value: Any, hint: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return ip
 
 
-def _is_link_local(text: str) -> bool:
+def _parsed(value: Any) -> netaddr.IPAddress | None:
+    """Return the address, or None. A number would be one as well, and before netaddr 1.0 so would ``10`` and ``198.51.100.021``."""
     try:
-        return ipaddress.IPv6Address(text).is_link_local
-    except ValueError:
-        return False
+        return netaddr.IPAddress(value.strip(), flags=netaddr.INET_PTON) if isinstance(value, str) else None
+    except (netaddr.AddrFormatError, ValueError):
+        return None

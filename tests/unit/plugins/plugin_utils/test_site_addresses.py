@@ -58,7 +58,7 @@ NO_ADDRESS = {
     "255.255.255.255": "is 255.255.255.255, the broadcast address",
     "fe80::1": "is fe80::1, a link-local address",
     "169.254.1.1": "is 169.254.1.1, a link-local address",
-    "2001:db8::1%eth0": "is 2001:db8::1%eth0, a scoped address",
+    "2001:db8::1%eth0": "is '2001:db8::1%eth0', which is not an IP address",
     "::ffff:198.51.100.21": "the IPv4 address 198.51.100.21 written as an IPv6 one; give 198.51.100.21.",
 }
 PLACES = {
@@ -84,10 +84,12 @@ def test_nor_of_a_load_balancer_its_gateway_or_its_end_of_the_mirror(name, text)
     )
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "fe80::11%eth0", "0.0.0.0"])
-def test_nor_is_an_ansible_host_that_is_one(text):
+@pytest.mark.parametrize(
+    "text, shown", [("127.0.0.1", "127.0.0.1"), ("fe80::11%eth0", "'fe80::11%eth0'"), ("0.0.0.0", "0.0.0.0")]
+)
+def test_nor_is_an_ansible_host_that_is_one(text, shown):
     (problem, *_others) = build(hosts(lb1={"ansible_host": text})).problems
-    assert problem.startswith(f"infinitt_address of lb1 is not set, and ansible_host is {text}, ")
+    assert problem.startswith(f"infinitt_address of lb1 is not set, and ansible_host is {shown}, ")
 
 
 @pytest.mark.parametrize("ip, edge", [("198.51.100.0", "first"), ("198.51.100.255", "last")])
