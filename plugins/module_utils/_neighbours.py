@@ -21,6 +21,8 @@ import struct
 import time
 from contextlib import ExitStack
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._addresses import held_since
+
 ETHERNET = 1
 ARP_REQUEST = 1
 ETHERTYPE_IPV4, ETHERTYPE_ARP = 0x0800, 0x0806
@@ -35,6 +37,8 @@ ONLY_ADVERTISEMENTS = struct.pack(
 
 # A question can be lost: each is sent three times, as in RFC 5227.
 QUESTIONS = 3
+# Seconds between two questions.
+INTERVAL = 0.15
 # Seconds that a second owner has after the first answer.
 SETTLE = 0.2
 
@@ -159,7 +163,8 @@ def owners(interface: str, addresses: list[str], timeout: float) -> dict[str, li
     """Return for each address, as it was written, the sorted MACs that answer for it on this link.
 
     Waits `timeout` seconds, or less when every address has been answered for and a second owner has had its time. A
-    host does not answer itself, so that its own addresses show only other owners. Raises CannotAsk.
+    host does not answer itself, so that its own addresses show only other owners; these have time until the third
+    question. Raises CannotAsk.
     """
     try:
         asked = {text: ipaddress.ip_address(text) for text in addresses}
@@ -192,19 +197,22 @@ def _collect(interface: str, addresses: list, found: dict[str, set[str]], timeou
             selector.register(link.socket, selectors.EVENT_READ, link)
 
         began = time.monotonic()
-        deadline, question, last_news = began + timeout, 0, began
+        own = found.keys() & held_since()
+        deadline, question = began + timeout, 0
+        last_news = began + INTERVAL * (QUESTIONS - 1) if own else began
         while True:
             now = time.monotonic()
-            if question < QUESTIONS and now >= began + timeout * question / QUESTIONS:
+            if question < QUESTIONS and now >= began + INTERVAL * question:
                 for address in addresses:
                     links[address.version].ask(mac, address.packed)
                 question += 1
-            end = min(deadline, last_news + SETTLE) if all(found.values()) else deadline
+            answered = all(macs for address, macs in found.items() if address not in own)
+            end = min(deadline, last_news + SETTLE) if answered else deadline
             if now >= end:
                 return
-            next_question = began + timeout * question / QUESTIONS if question < QUESTIONS else end
+            next_question = began + INTERVAL * question if question < QUESTIONS else end
             for key, _events in selector.select(max(min(end, next_question) - now, 0)):
                 address, answering = key.data.received() or ("", "")
                 if answering not in found.get(address, (answering,)):
                     found[address].add(answering)
-                    last_news = time.monotonic()
+                    last_news = max(last_news, time.monotonic())

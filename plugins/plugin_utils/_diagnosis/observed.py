@@ -143,10 +143,9 @@ class File(TypedDict):
 class Host(TypedDict, total=False):
     """One load balancer. Which keys it has depends on who asks.
 
-    preflight: ``endpoints`` of all nodes, ``owners`` (by interface and address, the MAC addresses that answer:
-    `address_owner`), ``listeners`` (lines of ``ss -Hltnp``), ``macs`` (its own), and where it is to forward
-    ``settings`` (lines of ``grep -H``: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the
-    files of nftables).
+    preflight: ``endpoints`` of all nodes, ``macs`` (its own), and of `preflight_info` ``owners`` (by interface and
+    address, the MAC addresses that answer), ``listeners`` (lines of ``ss -Hltnp``) and ``settings`` (lines after their
+    path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of nftables).
     verify: ``endpoints`` of all nodes, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (of what was last deployed, by ``haproxy`` and
     ``keepalived``; empty where nothing was), and where it forwards ``layer4``.

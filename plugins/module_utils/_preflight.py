@@ -1,0 +1,54 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host and its links show before anything is deployed on it."""
+
+from __future__ import annotations
+
+import glob
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbours
+
+# Files that are read for settings: the kernel's own (absent before anything tracks connections), and those of nftables.
+SETTINGS = (
+    "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established",
+    "/etc/nftables.conf",
+    "/etc/nftables/**",
+    "/etc/nftables.d/**",
+)
+# A number alone, or the beginning of a table of ours (roles/layer4).
+SETTING = re.compile(r"^(?:[0-9]+|\s*table (?:inet|ip|ip6) layer4.*)$", re.MULTILINE)
+
+
+def gather(interfaces: list[str], addresses: list[str], timeout: float) -> dict:
+    """Return everything that the module preflight_info does. Raises CannotAsk."""
+    with ThreadPoolExecutor(len(interfaces)) as pool:
+        asked = {name: pool.submit(_neighbours.owners, name, addresses, timeout) for name in interfaces}
+        listeners, settings = _listeners(), _settings(SETTINGS)
+        owners = {name: future.result() for name, future in asked.items()}
+    return {"owners": owners, "listeners": listeners, "settings": settings}
+
+
+def _listeners() -> list[str]:
+    command = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes"]
+    try:
+        shown = subprocess.run(command, stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise _neighbours.CannotAsk(f"The listening programs cannot be listed: {error}.") from None
+    return shown.splitlines()
+
+
+def _settings(patterns: tuple[str, ...]) -> list[str]:
+    """Return the lines that matter, each after its path and a colon, as ``grep -H`` prints them."""
+    found = []
+    for path in (path for pattern in patterns for path in sorted(glob.glob(pattern, recursive=True))):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found += [f"{path}:{line}" for line in SETTING.findall(file.read())]
+        except OSError:
+            pass  # a directory, or gone meanwhile
+    return found

@@ -1,0 +1,40 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What preflight_info finds on a host. Asking a link needs root and neighbours: that the lab's scenarios do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+
+import pytest
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _preflight
+
+
+@pytest.mark.skipif(not shutil.which("ss"), reason="ss is not installed")
+def test_a_listener_is_listed_with_its_program():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        (line,) = [line for line in _preflight._listeners() if f"127.0.0.1:{port} " in line]
+    assert line.startswith("LISTEN") and f"pid={os.getpid()}," in line
+
+
+def test_settings_are_numbers_and_our_tables_wherever_they_are_saved(tmp_path):
+    (tmp_path / "nf_conntrack_tcp_timeout_established").write_text("432000\n")
+    (tmp_path / "nftables.d/more").mkdir(parents=True)
+    (tmp_path / "nftables.conf").write_text("table inet filter {\n  counter x { packets 1 }\n}\n")
+    (tmp_path / "nftables.d/more/saved.nft").write_text(
+        "table inet layer4 {\n  # table inet layer4\n}\n\ttable ip layer4_guard {\n}\ntable ip layer4 {\n}\n"
+    )
+    patterns = [str(tmp_path / name) for name in ("nf_*", "nftables.conf", "nftables.d/**", "nowhere/**")]
+    found = [line.replace(str(tmp_path) + "/", "") for line in _preflight._settings(patterns)]
+    assert found == [
+        "nf_conntrack_tcp_timeout_established:432000",
+        "nftables.d/more/saved.nft:table inet layer4 {",
+        "nftables.d/more/saved.nft:\ttable ip layer4_guard {",
+        "nftables.d/more/saved.nft:table ip layer4 {",
+    ]
