@@ -32,6 +32,17 @@ def missing() -> str:
     return f"not installed: {', '.join(gone)}" if gone else ""
 
 
+def command_lines() -> list[list[str]]:
+    """The command lines of all processes."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_text(errors="replace").split("\0"))
+        except OSError:
+            pass  # it has ended
+    return found
+
+
 def until(condition, seconds: float = 5):
     """Poll a condition; return its first true value, or the last one."""
     deadline = time.monotonic() + seconds

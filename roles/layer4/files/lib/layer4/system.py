@@ -22,7 +22,7 @@ def log(message: str) -> None:
     print(message, flush=True)
 
 
-def run(*command: str, stdin: str = "") -> tuple[int, str]:
+def run(*command: str, stdin: str = "", timeout: float = TIMEOUT) -> tuple[int, str]:
     """Run a program; return its exit code and its output, or its errors where it failed."""
     try:
         done = subprocess.run(
@@ -32,10 +32,10 @@ def run(*command: str, stdin: str = "") -> tuple[int, str]:
             stderr=subprocess.PIPE,
             universal_newlines=True,
             check=False,
-            timeout=TIMEOUT,
+            timeout=timeout,
         )
     except subprocess.TimeoutExpired:
-        return 124, f"{command[0]} has not ended within {TIMEOUT} s"
+        return 124, f"{command[0]} has not ended within {timeout:g} s"
     return done.returncode, done.stdout if done.returncode == 0 else done.stderr
 
 

@@ -13,29 +13,30 @@ import sys
 
 from . import system
 
+TIMEOUT = 40  # seconds
 TRIAL = """
 set -e
 # Two hosts with nothing but a cable between them, and each with directories of its own for locks and sockets.
 mount -t tmpfs none /run && mkdir -p /run/lock
-mkfifo /run/there /run/done
-unshare --net sh -ec 'echo $$ > /run/there; read -r end < /run/done' &
+mkfifo /run/there
+unshare --net sh -ec 'echo $$ > /run/there; exec sleep 60' &
 read -r far < /run/there
 ip link add "$INTERFACE" type veth peer name far netns "$far"
 ip link set "$INTERFACE" up
-ip address add "$HERE" dev "$INTERFACE" $NODAD
-nsenter --target "$far" --net sh -ec 'ip link set far name "$INTERFACE" up; ip address add "$THERE" dev "$INTERFACE" $NODAD'
-trap 'kill $first $second; echo > /run/done' EXIT
+# As the two ends of one cable: any two addresses reach each other, whatever their networks are.
+ip address add "$HERE" peer "$THERE" dev "$INTERFACE" $NODAD
+nsenter --target "$far" --net sh -ec '
+    ip link set far name "$INTERFACE" up; ip address add "$THERE" peer "$HERE" dev "$INTERFACE" $NODAD'
 sed 's|conntrackd|far|g' "$FAR" > /run/far.conf
-conntrackd -C "$NEAR" > /run/near.log 2>&1 & first=$!
-nsenter --target "$far" --net conntrackd -C /run/far.conf > /run/far.log 2>&1 & second=$!
+conntrackd -C "$NEAR" > /run/near.log 2>&1 &
+nsenter --target "$far" --net conntrackd -C /run/far.conf > /run/far.log 2>&1 &
 for attempt in $(seq 50); do
     conntrack --create --proto tcp --src 192.0.2.1 --sport "$((attempt + 1024))" --dst 192.0.2.2 --dport 104 \
-        --dst-nat 192.0.2.3 --state ESTABLISHED --status SEEN_REPLY,ASSURED --timeout 20 > /run/said 2>&1 || cat /run/said
+        --dst-nat 192.0.2.3 --state ESTABLISHED --status SEEN_REPLY,ASSURED --timeout 20 > /run/said 2>&1 || true
     sleep 0.1
     if nsenter --target "$far" --net conntrack --dump --proto tcp --src 192.0.2.1 2> /dev/null | grep -q 192.0.2.3; then exit 0; fi
 done
-echo "What one host has in its connection table does not appear in the other's."
-cat /run/near.log
+{ echo "What one host has in its connection table does not appear in the other's."; cat /run/said /run/near.log; } >&2
 exit 1
 """
 
@@ -58,19 +59,20 @@ def try_mirror(path: str) -> None:
     )
     pathlib.Path(far).write_text(re.sub("Systemd on", "Systemd off", exchanged))
     pathlib.Path(near).write_text(re.sub("Systemd on", "Systemd off", text))
-    bits, nodad = ("64", "nodad") if version == "6" else ("24", "")
     environment = {
         "NEAR": near,
         "FAR": far,
         "INTERFACE": named["Interface"],
-        "HERE": f"{here}/{bits}",
-        "THERE": f"{there}/{bits}",
-        "NODAD": nodad,
+        "HERE": here,
+        "THERE": there,
+        "NODAD": "nodad" if version == "6" else "",
     }
     try:
         code, answer = system.run(
             *("env", *(f"{name}={value}" for name, value in environment.items())),
-            *("unshare", "--mount", "--net", "sh", "-c", TRIAL),
+            # Whatever it has started ends with it.
+            *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", TRIAL),
+            timeout=TIMEOUT,
         )
     finally:
         os.unlink(far)
