@@ -18,17 +18,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 
 LIB = pathlib.Path(__file__).parents[2] / "roles/layer4/files/lib"
 VIP = "198.51.100.10"
 PROGRAMS = ("nft", "conntrack", "conntrackd", "unshare", "nsenter", "ip")
 
 
-def missing() -> str:
-    """Why there can be no such pair here, in words; empty where there can."""
+def missing(programs: Iterable[str] = PROGRAMS) -> str:
+    """Why there can be no such hosts here, in words; empty where there can."""
     if os.geteuid() != 0:
-        return "a pair in network namespaces needs root"
-    gone = [name for name in PROGRAMS if not shutil.which(name)]
+        return "hosts in network namespaces need root"
+    gone = [name for name in programs if not shutil.which(name)]
     return f"not installed: {', '.join(gone)}" if gone else ""
 
 
@@ -84,6 +85,14 @@ class Host:
     def start(self, *words: str, **more) -> subprocess.Popen:
         self.processes.append(subprocess.Popen(self.command(*words), text=True, **more))
         return self.processes[-1]
+
+    def stop(self, process: subprocess.Popen) -> None:
+        """Kill a program that was started here."""
+        process.kill()
+        process.wait()
+        self.processes.remove(process)
+        if process.stdout:
+            process.stdout.close()
 
     def write(self, path: str, text: str) -> None:
         self("sh", "-c", f"cat > {path}", stdin=text)

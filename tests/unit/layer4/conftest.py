@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import json
 
+import namespaces
 import pytest
+import rendering
+from factories import build, facts
 from forwarded import QUEUE, REPORT, node
 from layer4 import config, status, sync, system
+from namespaces import Host, Switch
+from traffic import CALLS
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
 
 @pytest.fixture
@@ -63,3 +70,43 @@ def told(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "addresses", lambda: {"127.0.0.1", "198.51.100.11", "198.51.100.10"})
     monkeypatch.setattr(status, "units", lambda asked: {name: {} for name in asked})
     return configuration
+
+
+@pytest.fixture(scope="session")
+def dual_stack():
+    """What roles/layer4 writes on a single load balancer, with `dicom` in IPv4 and `mwl` in IPv6, port 104 and 204 of three nodes."""
+    host = {"variables": {}, "ansible_host": "198.51.100.11", "facts": facts("198.51.100.11")}
+    host["facts"]["eth0"]["ipv6"].append({"address": "2001:db8::11", "prefix": "64", "scope": "global"})
+    nodes, nodes6 = (
+        [{"name": f"pacs{number}", "address": f"{prefix}2{number}"} for number in (1, 2, 3)]
+        for prefix in ("198.51.100.", "2001:db8::")
+    )
+    services = {"query": {"enabled": False}, "mwl": {"vip": "2001:db8::10/64", "nodes": nodes6}}
+    written = {"infinitt_layer": 4, "infinitt_nodes": nodes, "infinitt_services": services}
+    site = build({"lb1": host}, **written)
+    assert site.problems == []
+    return rendering.render({"": (written, as_dict(site))})[""]["lb1"]
+
+
+@pytest.fixture(scope="module")
+def segment():
+    """A network segment with hosts `balancer` (with the VIPs of `dual_stack`), `pacs1` to `pacs3`, and `client`, with 200 addresses."""
+    missing = namespaces.missing(("ip", "nft", "nsenter", "unshare"))
+    if missing:
+        pytest.skip(missing)
+    numbers = {"balancer": 11, "pacs1": 21, "pacs2": 22, "pacs3": 23, "client": 50}
+    addresses = {
+        "balancer": {vip for _source, vip, _port in CALLS},
+        "client": {source for source, _vip, _port in CALLS},
+    }
+    hosts = {"switch": Switch()}
+    try:
+        for name, number in numbers.items():
+            hosts[name] = Host(hosts["switch"], f"198.51.100.{number}")
+            more = [f"2001:db8::{number}", *addresses.get(name, [])]
+            lines = [f"address add {one}/{'64 nodad' if ':' in one else 24} dev eth0" for one in more]
+            hosts[name]("ip", "-batch", "-", stdin="\n".join(lines))
+        yield hosts
+    finally:
+        for host in reversed(hosts.values()):
+            host.power_off()

@@ -81,6 +81,26 @@ def test_backups_serve_only_when_no_other_node_is_left():
     assert set(names(hashing.place(nodes, {**every, "pacs1": 0, "pacs2": 0}))) == {"spare", "spare2"}
 
 
+@settings(deadline=None, max_examples=20)
+@given(weighted)
+def test_the_second_choice_is_the_node_that_gets_the_slot_when_the_first_leaves(weights):
+    nodes = [node(name) for name in weights]
+    second = names(hashing.place(nodes, weights, 1))
+    for first, its_second, slot in zip(names(hashing.place(nodes, weights)), second, range(hashing.SLOTS)):
+        others = {name: weight for name, weight in weights.items() if name != first}
+        assert its_second == names(hashing.place(nodes, others))[slot]
+    assert second == names(hashing.place(nodes[::-1], weights, 1)), "on both hosts the same"
+
+
+def test_a_backup_is_the_second_choice_of_the_last_other_node():
+    nodes = [node("pacs1"), node("pacs2"), node("spare", backup=True), node("spare2", backup=True)]
+    every = {"pacs1": 1, "pacs2": 1, "spare": 1, "spare2": 1}
+    assert set(names(hashing.place(nodes, every, 1))) == {"pacs1", "pacs2"}
+    assert set(names(hashing.place(nodes, {**every, "pacs1": 0}, 1))) == {"spare", "spare2"}
+    assert set(names(hashing.place(nodes, {"spare": 1, "spare2": 1}, 1))) == {"spare", "spare2"}
+    assert names(hashing.place(nodes, {"pacs1": 1}, 1)) == [None] * hashing.SLOTS
+
+
 def test_a_weight_of_nothing_and_an_unknown_node_get_nothing():
     assert set(names(hashing.place(THREE, {"pacs1": 1, "pacs2": 0}))) == {"pacs1"}
     assert names(hashing.place(THREE, {"stranger": 1})) == [None] * hashing.SLOTS

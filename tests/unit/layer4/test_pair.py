@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 
 import namespaces
 import pytest
 import rendering
+import traffic
 from factories import build, hosts
 from namespaces import until
 from programs import on_this_machine
@@ -100,3 +103,24 @@ def test_what_has_ended_does_not_come_back_when_the_vip_does(make_pair):
     pair.move(pair.lb1)
     time.sleep(0.5)
     assert not pair.lb1.forwarded() and not pair.lb2.forwarded()
+
+
+def test_what_no_node_has_answered_yet_is_not_mirrored(make_pair):
+    pair = make_pair()
+    for node in pair.nodes:
+        node(
+            "nft",
+            "--file",
+            "-",
+            stdin="table inet fault { chain input { type filter hook input priority 0; tcp dport 104 drop; }; }",
+        )
+    client = pair.client.start(*traffic.COMMAND, "call", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    client.stdin.write(json.dumps([[pair.client.address, namespaces.VIP, 104]] * 20))
+    client.stdin.close()
+
+    def waiting(balancer):
+        return balancer("cat", "/proc/net/nf_conntrack").count(" SYN_SENT ")
+
+    assert until(lambda: waiting(pair.lb1) == 20)
+    time.sleep(0.5)
+    assert waiting(pair.lb2) == 0

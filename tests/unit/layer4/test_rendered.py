@@ -137,9 +137,10 @@ def test_haproxy_accepts_it_and_has_every_service_that_is_forwarded(name, render
 @pytest.mark.parametrize("name", SITES)
 def test_the_program_and_the_rules_name_the_same_things(name, rendered):
     for text in rendered[name].values():
-        maps = [nft.map_name(service) for service in FORWARDED[name]]
-        assert re.findall(r"^ +map (\w+) ", text["layer4"], re.MULTILINE) == maps
-        assert re.findall(r" @(to_\w+)$", text["layer4"], re.MULTILINE) == maps
+        first, second = ([nft.map_name(service, choice) for service in FORWARDED[name]] for choice in ("to", "second"))
+        declared = re.findall(r"^ +map (\w+) ", text["layer4"], re.MULTILINE)
+        assert declared == [map_name for pair in zip(first, second) for map_name in pair]
+        assert re.findall(r" map @(\w+)$", text["layer4"], re.MULTILINE) == [*first, *second]
         assert set(re.findall(r" mod (\d+) ", text["layer4"])) == {str(hashing.SLOTS)}
         assert f"meta mark {nft.MARK:#x} notrack" in lines(text["layer4"])
         assert f"table {nft.TABLE} {{" in lines(text["layer4"])
@@ -149,7 +150,11 @@ def test_the_program_and_the_rules_name_the_same_things(name, rendered):
 def test_a_transaction_fills_the_kernel_and_the_next_one_replaces_it(name, rendered):
     services = FORWARDED[name]
     every = {node["name"]: node["weight"] or 1 for service in services for node in service["nodes"]}
-    full = {nft.map_name(service): hashing.place(service["nodes"], every) for service in services}
+    full = {
+        nft.map_name(service, choice): hashing.place(service["nodes"], every, number)
+        for service in services
+        for number, choice in enumerate(("to", "second"))
+    }
     empty = {map_name: [None] * hashing.SLOTS for map_name in full}
     ends = {(node["address"], node["port"]) for service in services for node in service["nodes"]}
     loaded, filled, emptied, again = in_kernel(
@@ -190,7 +195,8 @@ def test_what_the_kernel_knows_of_services_and_nodes(name, rendered):
         assert set(loaded[f"vips{family}"]) == {s["address"] for s in services}
         nodes = {(node["address"], node["port"]) for service in services for node in service["nodes"]}
         assert {tuple(end["concat"]) for end in loaded[f"nodes{family}"]} == nodes
-    assert len(loaded["chains"]["prerouting"]) == len(loaded["chains"]["postrouting"]) == len(FORWARDED[name])
+    forwarding = [rule for rule in loaded["chains"]["prerouting"] if any("dnat" in part for part in rule)]
+    assert len(forwarding) == len(loaded["chains"]["postrouting"]) == len(FORWARDED[name])
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -260,6 +266,7 @@ def test_conntrackd_mirrors_between_the_two_ends_and_never_the_hosts_own(name, r
         assert text["conntrackd"].count("{") == text["conntrackd"].count("}")
         assert "DisableExternalCache on" in lines(text["conntrackd"]) and "Mode FTFW {" in lines(text["conntrackd"])
         assert "HashLimit 131072" in lines(text["conntrackd"])
+        assert re.search(r"State Ignore \{\s+SYN_SENT for TCP\s+\}", text["conntrackd"])
         ignored = re.search(r"Address Ignore \{\n(.*?)\}", text["conntrackd"], re.DOTALL)[1].split()
         assert all((":" in value) == (key == "IPv6_address") for key, value in zip(ignored[::2], ignored[1::2]))
         values = ignored[1::2]

@@ -90,6 +90,8 @@ class Daemon:
         """Put everything into the kernel, the rules too where they are not there."""
         closed = self.sysctl.forward(self.devices, self.config.versions)
         by_map = {nft.map_name(self.health.services[name]): slots for name, slots in maps.items()}
+        for name, slots in self.health.second_choices().items():
+            by_map[nft.map_name(self.health.services[name], "second")] = slots
         elements = nft.transaction(by_map, dead, closed)
         code, answer = system.run("nft", "--file", "-", stdin=elements) if self.loaded else (1, "")
         if code != 0:
@@ -112,14 +114,6 @@ class Daemon:
         services = {(service["address"], service["port"]) for service in self.config.services}
         for client, client_port, host, port in conntrack.parse_sockets(answer, services):
             conntrack.create(client, client_port, host, port, sysctl.ESTABLISHED_TIMEOUT)
-
-    def release_newcomers(self) -> None:
-        """Forget who still waits for a node that is down to accept: the client's next SYN, a second later, goes to another node."""
-        for name, node in self.health.nodes():
-            vip = self.health.services[name]["address"]
-            if vip in self.held_since and self.health.states.get((name, node["name"])) == "down":
-                which = ("--reply-src", node["address"], "--reply-port-src", str(node["port"]))
-                conntrack.delete("--state", "SYN_SENT", "--dst", vip, *which)
 
     def judge(self) -> None:
         """Must this host not hold the VIP? Only where another one is ready: the kernel forwards without HAProxy too."""
@@ -214,7 +208,6 @@ def serve() -> None:
             daemon.report()
             written = now
         if due:
-            daemon.release_newcomers()
             daemon.endings.continue_with(daemon.dead, daemon.held_since, daemon.config.dead_after)
             daemon.resync()
         daemon.judge()

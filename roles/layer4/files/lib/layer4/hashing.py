@@ -20,11 +20,16 @@ def rank(slot: int, name: str, weight: float) -> float:
     return -weight / math.log((int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1))
 
 
-def place(nodes: list[dict], weights: dict[str, int]) -> list[dict | None]:
-    """Choose each slot's node. `weights`: of the nodes that take new connections, by name; backups serve when no other does."""
+def place(nodes: list[dict], weights: dict[str, int], choice: int = 0) -> list[dict | None]:
+    """Choose each slot's node, or with `choice` 1 the one that takes its place where the first does not answer.
+
+    `weights`: of the nodes that take new connections, by name. A backup comes after all others.
+    """
     takes = [node for node in nodes if weights.get(node["name"])]
-    takes = [node for node in takes if not node["backup"]] or takes
-    return [
-        max(takes, key=lambda node: rank(slot, node["name"], weights[node["name"]]), default=None)
-        for slot in range(SLOTS)
-    ]
+    if choice >= len(takes):
+        return [None] * SLOTS
+
+    def score(slot: int, node: dict) -> tuple[bool, float]:
+        return not node["backup"], rank(slot, node["name"], weights[node["name"]])
+
+    return [sorted(takes, key=lambda node: score(slot, node), reverse=True)[choice] for slot in range(SLOTS)]

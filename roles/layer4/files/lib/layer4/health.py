@@ -75,6 +75,15 @@ class Health:
                 self.down_since.setdefault(key, now)
         return changes
 
+    def weights_up(self, service: str) -> dict[str, int]:
+        """Return the weights of a service's nodes that take new connections, by name."""
+        nodes = [node["name"] for node in self.services[service]["nodes"] if self.is_up(service, node)]
+        return {name: self.weights.get((service, name), 0) for name in nodes}
+
+    def second_choices(self) -> dict[str, list[dict | None]]:
+        """Return by service each slot's node for those whom the first does not answer."""
+        return {name: hashing.place(its["nodes"], self.weights_up(name), 1) for name, its in self.services.items()}
+
     def decide(
         self, now: float, dead_after: float, held_since: dict[str, float]
     ) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
@@ -84,12 +93,7 @@ class Health:
         """
         maps, dead = {}, set()
         for name, service in self.services.items():
-            up = {
-                node["name"]: self.weights.get((name, node["name"]), 0)
-                for node in service["nodes"]
-                if self.is_up(name, node)
-            }
-            maps[name] = hashing.place(service["nodes"], up)
+            maps[name] = hashing.place(service["nodes"], self.weights_up(name))
             for node in service["nodes"]:
                 down = self.down_since.get((name, node["name"]))
                 held = held_since.get(service["address"])

@@ -18,9 +18,9 @@ EXPIRY = 5  # seconds after which an element is gone that is not refreshed
 MARK = 0x4C34  # of our own packets to a client, which have no connection of their own
 
 
-def map_name(service: dict) -> str:
-    """Name a service's map, as in the rules."""
-    return f"to_{re.sub('[.:]', '_', service['address'])}_{service['port']}"
+def map_name(service: dict, choice: str = "to") -> str:
+    """Name a service's map as in the rules: `to` that of its nodes, `second` that of second choices."""
+    return f"{choice}_{re.sub('[.:]', '_', service['address'])}_{service['port']}"
 
 
 def transaction(maps: dict[str, list[dict | None]], dead: set[tuple[str, int]], closed: dict[int, list[str]]) -> str:

@@ -1,0 +1,206 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whoever comes while a node does not answer: the real rules in a kernel, between clients and nodes in namespaces.
+
+A client sends its SYN again after 1 s, and since Linux 6.5 after 2 s, 3 s and 4 s; before that after 3 s and 7 s.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from layer4 import hashing, nft
+from namespaces import until
+from traffic import CALLS, call_from, hold_from, serve_on
+
+NODES = ("pacs1", "pacs2", "pacs3")
+# A machine under load adds to the 1 s after which a client sends its SYN again; the next one comes after 2 s.
+FIRST_RETRANSMISSION = 1.9
+FAULTS = {
+    "refuses": None,
+    "silent": "tcp dport {104, 204} drop",
+    "forbids": "tcp dport {104, 204} reject with icmpx admin-prohibited",
+    "off": None,
+    "unreachable": None,
+}
+
+
+class Network:
+    """A load balancer, its nodes and a client; HAProxy's listener is a server of its name."""
+
+    def __init__(self, hosts, rendered):
+        self.hosts, self.balancer = hosts, hosts["balancer"]
+        self.rules, self.services = rendered["layer4"], json.loads(rendered["configuration"])["services"]
+        self.servers = {}
+        # A missing neighbour is noticed at once, before the client sends its SYN again.
+        settings = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]
+        for version in ("ipv4", "ipv6"):
+            settings += [f"net.{version}.neigh.eth0.{one}" for one in ("mcast_solicit=1", "retrans_time_ms=100")]
+        self.balancer("sysctl", "--quiet", "--write", *settings)
+
+    def start(self):
+        for name in {*NODES, "balancer"} - set(self.servers):
+            self.servers[name] = serve_on(self.hosts[name], name, 104, 204)
+
+    def load(self, change=lambda text: text, names=NODES):
+        """Load the rules, and a map of these nodes."""
+        maps = {
+            nft.map_name(service, choice): hashing.place(service["nodes"], dict.fromkeys(names, 1), number)
+            for service in self.services
+            for number, choice in enumerate(("to", "second"))
+        }
+        elements = nft.transaction(maps, set(), {4: [], 6: []}).replace(f"timeout {nft.EXPIRY}s", "timeout 60s")
+        self.balancer("nft", "--file", "-", stdin=change(self.rules) + elements)
+
+    def stop(self, *names):
+        for name in names:
+            self.hosts[name].stop(self.servers.pop(name))
+
+    def fail(self, name, fault):
+        if fault == "off":
+            self.hosts["switch"]("ip", "link", "set", f"p2{name[-1]}", "down")
+            for version in ("-4", "-6"):
+                self.balancer("ip", version, "neighbour", "flush", "dev", "eth0")
+        elif fault == "unreachable":
+            self.route("add", name)
+        elif FAULTS[fault]:
+            chain = f"chain input {{ type filter hook input priority 0; {FAULTS[fault]}; }}"
+            self.hosts[name]("nft", "--file", "-", stdin=f"table inet fault {{ {chain}; }}")
+        else:
+            self.stop(name)
+
+    def route(self, what, name):
+        for prefix in ("198.51.100.2", "2001:db8::2"):
+            self.balancer("ip", "route", what, "unreachable", prefix + name[-1])
+
+    def repair(self, name, fault):
+        if fault == "off":
+            self.hosts["switch"]("ip", "link", "set", f"p2{name[-1]}", "up")
+        elif fault == "unreachable":
+            self.route("delete", name)
+        elif FAULTS[fault]:
+            self.hosts[name]("nft", "flush", "ruleset")
+
+    def call(self, kind="call"):
+        return call_from(self.hosts["client"], CALLS, kind)
+
+    def newcomers(self):
+        """How many the kernel still counts among them."""
+        text = self.balancer("nft", "list", "table", *nft.TABLE.split())
+        return text.count("expires") - 512 * len(self.services)
+
+
+def answers(results):
+    return [result["answer"] for result in results]
+
+
+def longest(results):
+    return max(result["seconds"] for result in results)
+
+
+@pytest.fixture(scope="module")
+def one_network(segment, dual_stack):
+    return Network(segment, dual_stack)
+
+
+@pytest.fixture
+def network(one_network):
+    """All nodes healthy, and in the map."""
+    one_network.start()
+    one_network.load()
+    return one_network
+
+
+@pytest.fixture(scope="module")
+def homes(one_network):
+    """Each client's node, and the one that it has without pacs1."""
+    one_network.start()
+    homes = []
+    for names in (NODES, ("pacs2", "pacs3")):
+        one_network.load(names=names)
+        homes.append(answers(one_network.call()))
+    assert set(homes[0]) == set(NODES), "each node has clients"
+    return homes
+
+
+def test_who_meets_a_healthy_node_is_no_newcomer_any_more(homes, network):
+    results = network.call()
+    assert answers(results) == homes[0] and longest(results) < 0.9
+    assert network.newcomers() == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_first_retransmission_reaches_another_node(fault, homes, network):
+    before, without_pacs1 = homes
+    network.fail("pacs1", fault)
+    results = network.call()
+    network.repair("pacs1", fault)
+    assert answers(results) == without_pacs1, "the one that the client has once HAProxy calls it down"
+    assert longest(results) < FIRST_RETRANSMISSION
+    others = [result for result, home in zip(results, before) if home != "pacs1"]
+    assert answers(others) == [home for home in before if home != "pacs1"] and longest(others) < 0.9
+
+
+@pytest.mark.parametrize("fault", ["refuses", "silent"])
+def test_the_second_retransmission_reaches_haproxy(fault, network):
+    for name in NODES:
+        network.fail(name, fault)
+    results = network.call()
+    for name in NODES:
+        network.repair(name, fault)
+    assert set(answers(results)) == {"balancer"} and longest(results) < 5
+    assert network.newcomers() == 0
+
+
+def test_a_refusal_by_all_of_them_reaches_the_client(network):
+    network.stop(*NODES, "balancer")
+    results = network.call()
+    assert {result["error"] for result in results} == {"ConnectionRefusedError"} and longest(results) < 5
+
+
+def test_where_no_second_node_is_haproxy_takes_its_place(network):
+    network.load(names=["pacs1"])
+    network.stop("pacs1")
+    results = network.call()
+    assert set(answers(results)) == {"balancer"} and longest(results) < FIRST_RETRANSMISSION
+    network.stop("balancer")
+    results = network.call()
+    assert {result["error"] for result in results} == {"ConnectionRefusedError"}
+    assert longest(results) < FIRST_RETRANSMISSION
+
+
+def test_a_connection_that_was_accepted_is_reset_at_once(network):
+    results = network.call("reset")
+    assert {result["error"] for result in results} == {"ConnectionResetError"} and longest(results) < 0.9
+
+
+def test_a_connection_with_an_unanswered_packet_is_remembered_for_days(network):
+    program = hold_from(network.hosts["client"], 30, CALLS[::20])
+
+    def seconds():
+        rows = [line.split() for line in network.balancer("cat", "/proc/net/nf_conntrack").splitlines()]
+        return [int(row[4]) for row in rows if row[5] == "ESTABLISHED"]
+
+    assert until(lambda: len(seconds()) == 10)
+    for name in NODES:
+        network.fail(name, "silent")
+    time.sleep(1)
+    remembered = seconds()
+    for name in NODES:
+        network.repair(name, "silent")
+    network.hosts["client"].stop(program)
+    assert len(remembered) == 10 and min(remembered) > 86400, remembered
+
+
+def test_a_full_set_refuses_and_never_swallows(network):
+    network.load(lambda text: text.replace("size 65535", "size 16"))
+    results = network.call()
+    assert {result["error"] for result in results} == {None} and longest(results) < 0.9
+    network.stop("pacs1")
+    results = network.call()
+    assert "ConnectionRefusedError" in {result["error"] for result in results}
+    assert longest(results) < FIRST_RETRANSMISSION
