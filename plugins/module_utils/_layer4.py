@@ -19,6 +19,7 @@ NOTHING = {
     "fingerprint": "",
     "current": False,
     "fault": "",
+    "guard": False,
     "haproxy_answers": False,
     "must_not_hold": False,
     "interfaces": [],

@@ -99,6 +99,11 @@ fault:
   type: str
   returned: always
   sample: ""
+guard:
+  description: Whether forwarded connections outlive C(nft flush ruleset), as C(systemctl reload nftables) does it.
+  type: bool
+  returned: always
+  sample: true
 haproxy_answers:
   description: Whether HAProxy says which nodes are healthy. While it does not, the map stays as it is.
   type: bool

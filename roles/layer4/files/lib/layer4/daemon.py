@@ -11,7 +11,7 @@ import pathlib
 import signal
 import time
 
-from . import config, conntrack, endings, health, nft, peers, sync, sysctl, system
+from . import config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
 from .haproxy import HAProxy
 
 TICK, REFRESH = 0.2, 1.0  # seconds: HAProxy is polled, and the map is written anew
@@ -25,6 +25,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.sysctl = sysctl.Sysctl()
+        self.guard, self.watch = guard.Guard(), guard.Watch()
         self.health = health.Health()
         self.haproxy = HAProxy()
         self.responder = peers.Responder()
@@ -61,6 +62,13 @@ class Daemon:
             code, answer = system.run("nft", "--json", "list", "map", *nft.TABLE.split(), nft.map_name(service))
             self.health.remember(name, nft.parse_map(json.loads(answer)) if code == 0 else set())
 
+    def stand_guard(self) -> None:
+        """Be ready for a flush of the ruleset."""
+        self.watch.listen()
+        obstacle = self.guard.hold()
+        if obstacle:
+            system.log(f"Without a guard, a flush of the ruleset resets what is forwarded: {obstacle}")
+
     def poll(self) -> None:
         """Ask HAProxy."""
         for change in self.health.observe(self.haproxy.ask() or [], time.monotonic()):
@@ -93,7 +101,9 @@ class Daemon:
         for name, slots in self.health.second_choices().items():
             by_map[nft.map_name(self.health.services[name], "second")] = slots
         elements = nft.transaction(by_map, dead, closed)
-        code, answer = system.run("nft", "--file", "-", stdin=elements) if self.loaded else (1, "")
+        there = self.loaded and not self.watch.gone
+        self.watch.gone = False
+        code, answer = system.run("nft", "--file", "-", stdin=elements) if there else (1, "")
         if code != 0:
             self.prepare()
             code, answer = system.run("nft", "--file", "-", stdin=self.rules + elements)
@@ -104,11 +114,13 @@ class Daemon:
             system.log(fault)
         self.fault, self.loaded = fault, code == 0
         self.maps, self.dead = maps, dead
+        self.watch.read()  # our own changes among the rest
 
     def prepare(self) -> None:
         """Before the rules: HAProxy's connections to these services get entries, or their next packets would be sent to a node."""
-        hook = f"table {nft.TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}"
-        system.run("nft", "--file", "-", stdin=hook)
+        if not self.guard.held:  # it has the kernel follow connections
+            hook = f"table {nft.TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}"
+            system.run("nft", "--file", "-", stdin=hook)
         self.sysctl.apply(self.config.connections)
         _code, answer = system.run("ss", "-Htn", "state", "connected")
         services = {(service["address"], service["port"]) for service in self.config.services}
@@ -135,17 +147,18 @@ class Daemon:
             system.log("This host must not hold the VIP." if must_not else "This host may hold the VIP.")
 
     def pause(self, seconds: float) -> None:
-        """Wait that long, or until a worker of HAProxy has ended; answer the peers meanwhile."""
+        """Wait that long, or until a worker of HAProxy has ended or our table is gone; answer the peers meanwhile."""
         deadline = time.monotonic() + seconds
         while True:
-            sockets = [one for one in (self.haproxy.idle, self.responder.socket) if one]
+            sockets = [one for one in (self.haproxy.idle, self.responder.socket, self.watch.socket) if one]
             readable = system.wait(deadline - time.monotonic(), sockets)
             if self.responder.socket in readable:
                 self.responder.respond(lambda: {"haproxy": self.haproxy.answers, "fault": self.fault})
             if self.haproxy.idle in readable:
                 self.haproxy.worker_ended()
                 return
-            if time.monotonic() >= deadline:
+            self.watch.read()
+            if self.watch.gone or time.monotonic() >= deadline:
                 return
 
     def report(self) -> None:
@@ -155,6 +168,7 @@ class Daemon:
             "fingerprint": self.fingerprint,
             "refreshed": time.time(),
             "fault": self.fault,
+            "guard": self.guard.held,
             "haproxy_answers": self.haproxy.answers,
             "must_not_hold": self.must_not,
             "interfaces": self.devices,
@@ -191,6 +205,7 @@ def serve() -> None:
     config.STATE.parent.mkdir(mode=0o755, exist_ok=True)
     daemon = Daemon()
     daemon.remember()
+    daemon.stand_guard()
     notified = False
     written = 0.0
     while True:
@@ -199,7 +214,7 @@ def serve() -> None:
             daemon.configure()
         daemon.poll()
         now = time.monotonic()
-        due = now - written >= REFRESH or not daemon.loaded
+        due = now - written >= REFRESH or not daemon.loaded or daemon.watch.gone
         if due:
             daemon.observe_vips()
         decided = daemon.decide()

@@ -74,7 +74,7 @@ def units(names: list[str]) -> dict[str, dict[str, bool]]:
 def status() -> dict:
     """Return all that is known, as `layer4 status` prints it."""
     wanted = config.load()
-    state: dict = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "services": {}}
+    state: dict = {"version": "", "refreshed": 0, "fingerprint": "", "fault": "", "guard": False, "services": {}}
     if config.STATE.exists():
         state.update(json.loads(config.STATE.read_text()))
     found = units(unit_names(wanted))
