@@ -172,6 +172,18 @@ def firewalls(names: Sequence[str], observed: Observed) -> Iterator[Problem]:
 # --- worth knowing, and no problem -----------------------------------------------------------------------------------
 
 
+def unguarded(name: str, host: Host) -> Iterator[Problem]:
+    """An old kernel has no table that only its owner can delete."""
+    layer4 = host.get("layer4")
+    if layer4 and layer4["running"] and not layer4["guard"]:
+        yield Problem(
+            "layer4_unguarded",
+            name,
+            f"`nft flush ruleset` or `systemctl reload nftables` on {name} would reset all forwarded connections there.",
+            "See why: journalctl -u layer4. It takes Linux 5.12 or later and libnftables1.",
+        )
+
+
 def nodes_see(site: Site) -> Iterator[Problem]:
     """The PACS team looks for these addresses in its tables."""
     vips = list(dict.fromkeys(service["address"] for service in site["layer4_services"]))

@@ -117,6 +117,7 @@ class Layer4(TypedDict):
     running: bool
     current: bool
     fault: str
+    guard: bool
     haproxy_answers: bool
     services: Mapping[str, Mapping[str, Mapping[str, Any]]]
     units: Mapping[str, Mapping[str, bool]]

@@ -66,4 +66,5 @@ def notices(observed: Observed) -> list[Problem]:
     for name, host in observed.items():
         found += daemons.restart_pending(name, host)
         found += nodes.unchecked(name, host)
+        found += forwarding.unguarded(name, host)
     return [*found, *drift.versions(observed), *drift.not_the_inventory(observed)]

@@ -118,6 +118,7 @@ def _layer4(
 ) -> None:
     for name, host in observed.items():
         verdict.broken.extend(forwarding.forwarding(name, host))
+        verdict.notices.extend(forwarding.unguarded(name, host))
     for end in through:
         found = holders(observed, end["address"])
         if not end["reachable"]:

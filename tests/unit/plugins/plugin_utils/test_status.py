@@ -332,6 +332,14 @@ def test_what_is_wrong_with_a_unit(forwarding, change, code, text):
     assert (problem.code, problem.text) == (code, text)
 
 
+def test_a_host_whose_connections_do_not_outlive_a_flush_is_worth_knowing(forwarding):
+    forwarding["lb2"]["layer4"]["guard"] = False
+    (notice,) = status.notices(forwarding)
+    assert (notice.code, notice.where) == ("layer4_unguarded", "lb2") and "nft flush ruleset" in notice.text
+    forwarding["lb2"]["layer4"]["running"] = False
+    assert status.notices(forwarding) == []
+
+
 def test_a_unit_that_is_stopped_is_not_called_hung_too(forwarding):
     forwarding["lb1"]["layer4"]["units"]["layer4.service"]["active"] = False
     forwarding["lb1"]["layer4"]["running"] = False

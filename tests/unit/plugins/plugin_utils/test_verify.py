@@ -185,6 +185,12 @@ def test_a_unit_that_is_not_healthy(forwarding, change, code, text):
     assert problem.code == code and text in problem.text
 
 
+def test_what_does_not_outlive_a_flush_is_said_and_breaks_nothing(forwarding):
+    forwarding["lb2"]["layer4"]["guard"] = False
+    found = judged(forwarding)
+    assert found.broken == [] and [notice.code for notice in found.notices] == ["layer4_unguarded"]
+
+
 def test_what_a_forwarded_web_loses_is_said_and_breaks_nothing():
     web = site(services=("web",))
     found = judged(forwarders(("web",)), asked=[through("web", 80)], of={**web, "layer4_services": web["services"]})
