@@ -15,7 +15,7 @@ from factories import build, facts
 from forwarded import QUEUE, REPORT, node
 from layer4 import config, status, sync, system
 from namespaces import Host, Switch
-from traffic import CALLS
+from tcp_clients import CALLS
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 

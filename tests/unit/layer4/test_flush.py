@@ -14,15 +14,15 @@ import sys
 import time
 
 import pytest
-import traffic
+import tcp_clients
 from layer4 import guard
 from namespaces import LIB, FakeHAProxy, until
-from traffic import hold_from, serve_on
+from tcp_clients import hold_from, serve_on
 
 # A table that is back before the next refresh was missed, and not only refreshed.
 RUN = f"import sys; sys.path.insert(0, '{LIB}'); from layer4 import daemon; daemon.REFRESH = 4.0; daemon.serve()"
 STATE = "/run/layer4/state.json"
-CALLS = traffic.CALLS[::2] + traffic.CALLS[:1]  # 100 associations, half of them in IPv6, and a stream
+CALLS = tcp_clients.CALLS[::2] + tcp_clients.CALLS[:1]  # 100 associations, half of them in IPv6, and a stream
 
 
 class Balancer:

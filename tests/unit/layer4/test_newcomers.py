@@ -15,7 +15,7 @@ import time
 import pytest
 from layer4 import hashing, nft
 from namespaces import until
-from traffic import CALLS, call_from, hold_from, serve_on
+from tcp_clients import CALLS, call_from, hold_from, serve_on
 
 NODES = ("pacs1", "pacs2", "pacs3")
 # A machine under load adds to the 1 s after which a client sends its SYN again; the next one comes after 2 s.

@@ -13,7 +13,7 @@ import time
 import namespaces
 import pytest
 import rendering
-import traffic
+import tcp_clients
 from factories import build, hosts
 from namespaces import until
 from programs import on_this_machine
@@ -114,7 +114,7 @@ def test_what_no_node_has_answered_yet_is_not_mirrored(make_pair):
             "-",
             stdin="table inet fault { chain input { type filter hook input priority 0; tcp dport 104 drop; }; }",
         )
-    client = pair.client.start(*traffic.COMMAND, "call", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    client = pair.client.start(*tcp_clients.COMMAND, "call", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     client.stdin.write(json.dumps([[pair.client.address, namespaces.VIP, 104]] * 20))
     client.stdin.close()
 
