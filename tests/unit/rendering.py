@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 FINGERPRINT = "0123456789abcdef"  # the real one renders each text once more
 
 
-def render(sites):
+def render(sites, timeout=60):
     """Return the texts by site and host, as ``{"haproxy": text, "keepalived": text}``; ``layer4``, ``conntrackd`` and
     ``configuration`` are there where something is forwarded.
 
@@ -32,7 +32,7 @@ def render(sites):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stderr
     return dict(zip(sites, json.loads(done.stdout)))

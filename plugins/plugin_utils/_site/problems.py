@@ -62,4 +62,4 @@ def show(value: Any) -> str:
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return a hint for a word that is not known."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}" if close else f"known are {', '.join(known)}"
+    return f"did you mean {close[0]}" if close else f"the known names are {', '.join(known)}"

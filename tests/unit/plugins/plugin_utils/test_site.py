@@ -7,13 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from factories import DEFAULTS, NODES, build, facts, hosts, service
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from factories import NODES, build, facts, hosts, service
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Vip
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import NODE_KEYS, SERVICE_KEYS
 
 # --- what is right -----------------------------------------------------------------------------------------------------
 
@@ -386,36 +383,6 @@ def test_all_problems_are_told_at_once():
         infinitt_services={"web": {"port": 0, "colour": "red"}},
     ).problems
     assert len(problems) == 5
-
-
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text(max_size=20)
-    | st.sampled_from([4, "4", "none"])
-)
-anything = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-keys = st.sampled_from([*SERVICE_KEYS, *NODE_KEYS, "web", "dicom", "x"])
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    st.dictionaries(
-        st.sampled_from(list(DEFAULTS)),
-        anything
-        | st.dictionaries(keys, anything | st.dictionaries(keys, anything, max_size=3), max_size=3)
-        | st.lists(st.dictionaries(keys, anything, max_size=3), max_size=3),
-    ),
-)
-def test_nothing_that_a_user_writes_raises(written):
-    site = build(**written)
-    assert all(isinstance(problem, str) and "\n" not in problem for problem in site.problems)
 
 
 # --- names, ports, times and weights --------------------------------------------------------------------------------------
