@@ -130,6 +130,7 @@ def _node(row: dict[str, str], old: int) -> dict:
     up = row["status"].startswith(("UP", "DRAIN", "no check"))
     return {
         "address": row["addr"].rpartition(":")[0].strip("[]"),
+        "port": _number(row["addr"].rpartition(":")[2]),
         "status": row["status"],
         "up": None if up and check_status == "INI" else up,
         "check_status": check_status,

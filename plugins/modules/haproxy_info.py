@@ -149,6 +149,9 @@ services:
     address:
       description: The node's address.
       type: str
+    port:
+      description: The service's port on the node.
+      type: int
     up:
       description: Whether its check passes; null until a new worker has checked it once.
       type: bool
@@ -181,10 +184,10 @@ services:
       type: int
   sample:
     dicom:
-      pacs1: {address: 198.51.100.21, up: true, status: UP, check_status: L4OK, check_code: null,
+      pacs1: {address: 198.51.100.21, port: 104, up: true, status: UP, check_status: L4OK, check_code: null,
               check_text: Layer4 check passed, last_change_s: 7384, weight: 1, backup: false, sessions: 5,
               old_sessions: 1}
-      pacs2: {address: 198.51.100.22, up: false, status: DOWN, check_status: L4CON, check_code: null,
+      pacs2: {address: 198.51.100.22, port: 104, up: false, status: DOWN, check_status: L4CON, check_code: null,
               check_text: "Layer4 connection problem: Connection refused", last_change_s: 62, weight: 1, backup: false,
               sessions: 0, old_sessions: 0}
 sessions:

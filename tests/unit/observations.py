@@ -55,6 +55,7 @@ def through(service="dicom", port=104, error=None):
 def node(status="UP", check_status="L4OK", up=True, sessions=0, text="Layer4 check passed", change=7384, name="pacs1"):
     return {
         "address": NODES[name],
+        "port": 104,
         "status": status,
         "up": up,
         "check_status": check_status,

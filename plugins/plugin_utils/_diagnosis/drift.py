@@ -61,7 +61,7 @@ def _differences(runs: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 
 def _served(daemon: HAProxy) -> dict[str, str]:
     return {
-        f"{service} on {node}": state["address"] + (" (backup)" if state["backup"] else "")
+        f"{service} on {node}": f"{state['address']} port {state['port']}" + (" (backup)" if state["backup"] else "")
         for service, nodes in daemon["services"].items()
         for node, state in nodes.items()
     }

@@ -42,6 +42,7 @@ class Node(TypedDict):
     """A node as HAProxy's checks see it. ``up`` is None until it has been checked once."""
 
     address: str
+    port: int
     status: str
     up: bool | None
     check_status: str

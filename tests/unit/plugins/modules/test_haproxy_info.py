@@ -322,7 +322,8 @@ def test_up_is_what_the_check_says(status, check_status, up):
     row = f'mwl,ris,0,{status},1,0,7,2,{check_status},,,"it said ""no"", twice",[2001:db8::15]:204,'
     (node,) = haproxy.combine(haproxy.parse_stat("\n".join((HEADER, row))), [])["services"]["mwl"].values()
     assert (node["up"], node["status"]) == (up, status)
-    assert (node["address"], node["check_text"]) == ("2001:db8::15", 'it said "no", twice')
+    assert (node["address"], node["port"]) == ("2001:db8::15", 204)
+    assert node["check_text"] == 'it said "no", twice'
 
 
 def test_a_service_that_only_an_old_worker_has_still_counts():

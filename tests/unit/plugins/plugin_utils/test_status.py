@@ -234,14 +234,22 @@ def test_a_service_that_only_one_host_serves(observed):
     (problem,) = problems(observed)
     assert problem.code == "hosts_differ"
     assert problem.text == (
-        "The load balancers run different configurations: dicom on pacs1 is 198.51.100.21 on lb1 and missing on lb2;"
-        " dicom on pacs2 is 198.51.100.22 (backup) on lb1 and missing on lb2."
+        "The load balancers run different configurations: dicom on pacs1 is 198.51.100.21 port 104 on lb1 and missing"
+        " on lb2;"
+        " dicom on pacs2 is 198.51.100.22 port 104 (backup) on lb1 and missing on lb2."
     )
 
 
-def test_a_node_with_another_address(observed):
-    observed["lb2"]["haproxy"]["services"]["dicom"]["pacs1"]["address"] = "198.51.100.31"
-    assert "dicom on pacs1 is 198.51.100.21 on lb1 and 198.51.100.31 on lb2." in texts(observed)[0]
+@pytest.mark.parametrize(
+    "change, runs",
+    [({"address": "198.51.100.31"}, "198.51.100.31 port 104"), ({"port": 11112}, "198.51.100.21 port 11112")],
+)
+def test_a_node_with_another_address_or_port(observed, change, runs):
+    observed["lb2"]["haproxy"]["services"]["dicom"]["pacs1"].update(change)
+    assert texts(observed) == [
+        f"The load balancers run different configurations: dicom on pacs1 is 198.51.100.21 port 104 on lb1 and {runs}"
+        " on lb2."
+    ]
 
 
 def test_another_router_id_and_other_vips(observed):
