@@ -172,6 +172,6 @@ def test_whom_the_nodes_see_is_said_where_something_is_forwarded():
 
 
 def test_what_a_forwarded_web_loses():
-    notices = preflight.notices({**SITE, "layer4_services": SITE["services"][:1]})
+    notices = preflight.notices(site(services=("web", "dicom"), layer4=("web",)))
     assert [notice.code for notice in notices] == ["nodes_see_vip", "web_forwarded"]
     assert all(word in notices[1].text for word in ("cookie", "X-Forwarded-For", "NAT"))

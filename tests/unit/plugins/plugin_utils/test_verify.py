@@ -192,6 +192,5 @@ def test_what_does_not_outlive_a_flush_is_said_and_breaks_nothing(forwarding):
 
 
 def test_what_a_forwarded_web_loses_is_said_and_breaks_nothing():
-    web = site(services=("web",))
-    found = judged(forwarders(("web",)), asked=[through("web", 80)], of={**web, "layer4_services": web["services"]})
+    found = judged(forwarders(("web",)), asked=[through("web", 80)], of=site(services=("web",), layer4=("web",)))
     assert found.broken == [] and [notice.code for notice in found.notices] == ["web_forwarded"]
