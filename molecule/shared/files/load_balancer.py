@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a load balancer is and which way its connections take, as one JSON object; runs there, with no help but Python's library.
+"""Print the state of this load balancer and the paths of its connections as JSON, with nothing but Python's library.
 
 usage: load_balancer.py VIP UNIT...
 """
@@ -21,7 +21,7 @@ DUMP_SIGNAL = signal.SIGRTMIN + 2  # keepalived(8), SIGNALS
 STATES = {0: "INIT", 1: "BACKUP", 2: "MASTER", 3: "FAULT"}
 
 
-def said(*command: str) -> str:
+def output(*command: str) -> str:
     try:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
     except FileNotFoundError:
@@ -29,9 +29,9 @@ def said(*command: str) -> str:
 
 
 def keepalived() -> str:
-    """Its state, or an empty word where it says none."""
-    pid = said("systemctl", "show", "--property=MainPID", "--value", "keepalived").strip()
-    if pid == "0":  # it does not run; and to the process 0 kill would send it to all of ours
+    """Return Keepalived's state, or nothing where it does not answer."""
+    pid = output("systemctl", "show", "--property=MainPID", "--value", "keepalived").strip()
+    if pid == "0":  # it is not running, and a signal to process 0 would go to this process's whole group
         return ""
     dump = pathlib.Path(f"/proc/{pid}/root/tmp/keepalived.json")
     try:
@@ -40,31 +40,35 @@ def keepalived() -> str:
         deadline = time.monotonic() + 0.5
         while time.monotonic() < deadline:
             try:
-                told = json.loads(dump.read_text())
+                state = json.loads(dump.read_text())
             except (FileNotFoundError, ValueError):
-                time.sleep(0.02)  # it is not written yet, or not to its end
+                time.sleep(0.02)  # not written yet, or incomplete
                 continue
-            return STATES.get((told["vrrp"] if isinstance(told, dict) else told)[0]["data"]["state"], "")
+            return STATES.get((state["vrrp"] if isinstance(state, dict) else state)[0]["data"]["state"], "")
     except (OSError, subprocess.CalledProcessError):
-        pass  # it does not run
+        pass  # it is not running
     return ""
 
 
 def flows(vip: str) -> list[dict]:
-    """The kernel's connections to the VIP: client (with its port), port, the node, which is the VIP where HAProxy has it, and in
-    how many seconds it is forgotten if nothing comes."""
+    """Return the kernel's connections to the VIP.
+
+    Each has the client (with its port), the port, the node (the VIP itself where HAProxy serves it), and the seconds
+    until it expires if no packet comes.
+    """
     found = []
-    for line in said("conntrack", "--dump", "--proto", "tcp", "--dst", vip).splitlines():
+    for line in output("conntrack", "--dump", "--proto", "tcp", "--dst", vip).splitlines():
         pairs = re.findall(r"(src|dst|sport|dport)=(\S+)", line)
         if len(pairs) == 8:
-            there, back = dict(pairs[:4]), dict(pairs[4:])
-            flow = {"client": f"{there['src']}:{there['sport']}", "port": int(there["dport"]), "node": back["src"]}
+            original, reply = dict(pairs[:4]), dict(pairs[4:])
+            client = f"{original['src']}:{original['sport']}"
+            flow = {"client": client, "port": int(original["dport"]), "node": reply["src"]}
             found.append({**flow, "established": " ESTABLISHED " in line, "expires": int(line.split()[2])})
     return found
 
 
 def sessions() -> dict[str, str]:
-    """HAProxy's sessions: the frontend by the client and its port."""
+    """Return the frontend of each of HAProxy's sessions, by the client and its port."""
     with socket.socket(socket.AF_UNIX) as admin:
         admin.settimeout(1)
         try:
@@ -78,11 +82,11 @@ def sessions() -> dict[str, str]:
 
 def main() -> None:
     vip, units = sys.argv[1], sys.argv[2:]
-    active = said("systemctl", "is-active", *units).split()
+    active = output("systemctl", "is-active", *units).split()
     print(
         json.dumps(
             {
-                "holds": bool(said("ip", "-oneline", "address", "show", "to", vip)),
+                "holds": bool(output("ip", "-oneline", "address", "show", "to", vip)),
                 "state": keepalived(),
                 "inactive": [unit for unit, state in zip(units, active) if state != "active"],
                 "flows": flows(vip),

@@ -65,8 +65,9 @@ class Dcmtk:
         thinking = THINKING if kind == "slow" else 0.0
         while True:
             try:
-                line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode(errors="replace").strip()
-            except asyncio.TimeoutError:
+                async with asyncio.timeout(PATIENCE):
+                    line = (await process.stdout.readline()).decode(errors="replace").strip()
+            except TimeoutError:
                 state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
                 last = f"no answer for {PATIENCE} s, its process being in the state {state}"
                 process.kill()
@@ -94,8 +95,10 @@ class Dcmtk:
         code = await process.wait()
         if not self.ending:
             reason = f"{command[0]} ended with {code}:{last}"
-            if association:
-                self._journal.closed(association) if code == 0 else self._journal.broken(association, reason)
+            if association and code == 0:
+                self._journal.closed(association)
+            elif association:
+                self._journal.broken(association, reason)
             elif code != 0:
                 self._journal.failed(kind, reason, self._own, asked)
                 await asyncio.sleep(1)

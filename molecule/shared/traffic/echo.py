@@ -32,8 +32,9 @@ class Connection:
     async def open(cls, client: str, vip: str, port: int) -> Connection:
         """Connect and associate; raise Broken where that is not answered in time."""
         try:
-            streams = await asyncio.wait_for(asyncio.open_connection(vip, port, local_addr=(client, 0)), PATIENCE)
-        except (asyncio.TimeoutError, OSError) as error:
+            async with asyncio.timeout(PATIENCE):
+                streams = await asyncio.open_connection(vip, port, local_addr=(client, 0))
+        except OSError as error:  # a TimeoutError is one
             raise Broken(f"connect: {type(error).__name__} {error}") from error
         connection = cls(*streams)
         try:
@@ -48,11 +49,12 @@ class Connection:
             self._writer.write(request)
             answer, data = None, b""
             while answer is None:
-                data = await asyncio.wait_for(self._reader.read(16384), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    data = await self._reader.read(16384)
                 if not data:
                     raise EOFError("the connection was closed")
                 answer = self._requestor.receive(data)
-        except (asyncio.TimeoutError, EOFError, OSError, DicomError) as error:
+        except (EOFError, OSError, DicomError) as error:
             raise Broken(f"{name}: {type(error).__name__} {error}") from error
 
     async def echo(self) -> None:
@@ -121,8 +123,9 @@ class Echo:
         await asyncio.sleep(REST)
 
     async def _rest_silent(self) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._silence.wait(), SILENCE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE):
+                await self._silence.wait()
 
     def _end_silence(self) -> None:
         self._silence.set()

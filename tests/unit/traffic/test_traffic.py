@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
 
 import peers
@@ -18,6 +19,7 @@ from traffic import blocking, study
 from traffic.control import Control
 from traffic.echo import Echo
 from traffic.journal import Journal
+from traffic.stored import Stored
 
 
 @pytest.fixture
@@ -129,6 +131,17 @@ def test_a_blocking_association_is_used_and_released():
             association.release()
         peers.wait_for(lambda: seen)
         assert server.connections == 1
+
+
+def test_an_image_is_looked_for_until_its_node_is_back():
+    found = []
+    asking = threading.Thread(target=lambda: found.append(Stored._delete("127.0.0.9", "2.25.7.1", "2.25.7")))
+    asking.start()
+    asking.join(0.2)
+    assert asking.is_alive()
+    with peers.Server(peers.http_server(), "127.0.0.9", 8042):
+        asking.join(5)
+    assert found == [True]
 
 
 def test_a_study_is_one_that_others_read(tmp_path):
