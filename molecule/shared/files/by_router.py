@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By which routers is an address reached? Prints `directly`, and each router, if a TCP connection comes about that way.
+"""Find the routers through which an address is reached: print `directly`, and each router, if a TCP connection opens.
 
 usage: by_router.py ADDRESS PORT ROUTER...
 """
@@ -27,7 +27,6 @@ def main() -> None:
     if reached(address, int(port)):
         print("directly")
     for router in routers:
-        # Whoever knows a shorter way says so, and is not to be believed: it is the router that is asked.
         subprocess.run(["ip", "route", "replace", address, "via", router], check=True)
         try:
             if reached(address, int(port)):

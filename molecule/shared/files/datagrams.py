@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Datagrams of the mirror (conntrackd's), caught on a load balancer and sent again by a stranger.
+"""Capture datagrams of the mirror (conntrackd) on a load balancer, and send them again from another host.
 
-usage: datagrams.py catch FROM PORT NUMBER     prints the first NUMBER of at least 40 bytes that come from there, in hexadecimal, one a line
-       datagrams.py send TO PORT VIP CLIENT    sends those from its standard input, as they are and then forged: later ones by their number,
-                                               about connections of CLIENT, which has none
+usage: datagrams.py catch FROM PORT NUMBER     print the first NUMBER from there of at least 40 bytes, in hexadecimal
+       datagrams.py send TO PORT VIP CLIENT    send those from standard input, as they are and then forged: with later
+                                               sequence numbers, about connections of CLIENT, which has none
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import time
 
 ETHERTYPE_IP, HEADERS = 0x0800, 14 + 20 + 8  # Ethernet, IPv4 without options, UDP
-HEADER = struct.Struct("!BBHI")  # conntrackd's nethdr: version and type, flags, length, number
+HEADER = struct.Struct("!BBHI")  # conntrackd's nethdr: version and type, flags, length, sequence number
 
 
 def catch(address: str, port: int, number: int) -> None:
@@ -36,11 +36,11 @@ def catch(address: str, port: int, number: int) -> None:
                 print(frame[HEADERS : 14 + length].hex())
                 number -= 1
     if number:
-        sys.exit(f"Nothing more came from {address}: {number} are missing.")
+        sys.exit(f"{number} datagrams are missing: no more came from {address}.")
 
 
 def forge(datagram: bytes, vip: bytes, client: bytes) -> bytes:
-    """Each message in it with a number that is due later, and another client before each VIP that is a connection's destination."""
+    """Give each message a later sequence number, and the connection to the VIP in it another client."""
     forged, rest = b"", datagram
     while len(rest) >= HEADER.size:
         kind, flags, length, number = HEADER.unpack_from(rest)

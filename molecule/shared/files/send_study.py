@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends a directory of images with DCMTK's storescu and prints what the modality saw, as JSON.
+"""Send a directory of images with DCMTK's storescu, and print what the modality saw, as JSON.
 
-usage: send_study.py ADDRESS PORT DIRECTORY PROGRESS; the file PROGRESS holds how many images have been acknowledged so far
+usage: send_study.py ADDRESS PORT DIRECTORY PROGRESS    the file PROGRESS has the number of images acknowledged so far
 """
 
 from __future__ import annotations

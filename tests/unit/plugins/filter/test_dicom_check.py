@@ -50,7 +50,7 @@ def test_associate_takes_a_busy_node_for_one_that_answers():
         ({"check": "echo", "called_ae": "A" * 17}, "called_ae is 'AAAAAAAAAAAAAAAAA' (17 characters)"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(service, words):
+def test_what_cannot_be_is_refused_with_a_sentence(service, words):
     with pytest.raises(AnsibleFilterError) as error:
         dicom_check(service)
     assert words in str(error.value)

@@ -208,7 +208,7 @@ def test_pynetdicom_reads_what_is_written():
         ((9, 8, 7), "result 9, source 8, reason 7"),
     ],
 )
-def test_a_rejection_is_told_in_the_words_of_the_standard(rejection, words):
+def test_a_rejection_has_the_terms_of_the_standard(rejection, words):
     requestor = Requestor()
     requestor.associate()
     with pytest.raises(DicomError) as error:
@@ -226,7 +226,7 @@ def test_a_rejection_is_told_in_the_words_of_the_standard(rejection, words):
         ((2, 6), "DICOM UL service-provider, invalid-PDU-parameter value"),
     ],
 )
-def test_an_abort_is_told_in_the_words_of_the_standard(abort, words):
+def test_an_abort_has_the_terms_of_the_standard(abort, words):
     requestor = associated()
     requestor.echo()
     with pytest.raises(DicomError) as error:
@@ -277,7 +277,7 @@ def test_an_association_from_begin_to_end():
         (b"\x02\x00\x00\x00\x00\x02\x00\x01", "malformed", "too short"),
     ],
 )
-def test_a_wrong_answer_to_the_association_is_told(answer, kind, words):
+def test_a_wrong_answer_to_the_association_is_reported(answer, kind, words):
     requestor = Requestor()
     requestor.associate()
     with pytest.raises(DicomError) as error:
@@ -299,7 +299,7 @@ def test_a_wrong_answer_to_the_association_is_told(answer, kind, words):
         (ReleaseRQ(), "wrong_pdu", "sent A-RELEASE-RQ where C-ECHO-RSP was expected"),
     ],
 )
-def test_a_wrong_answer_to_an_echo_is_told(answer, kind, words):
+def test_a_wrong_answer_to_an_echo_is_reported(answer, kind, words):
     requestor = associated()
     requestor.echo()
     with pytest.raises(DicomError) as error:
@@ -323,7 +323,7 @@ def test_a_wrong_answer_to_an_echo_is_told(answer, kind, words):
         ),
     ],
 )
-def test_a_wrong_inner_length_is_told(data, words):
+def test_a_wrong_inner_length_is_reported(data, words):
     decoder = Decoder()
     decoder.feed(data)
     with pytest.raises(DicomError) as error:
@@ -357,7 +357,7 @@ def test_endless_fragments_are_refused_in_bounded_memory():
         (" A", "no space at either end"),
     ],
 )
-def test_what_is_no_ae_title_is_refused_in_words(title, problem):
+def test_what_is_no_ae_title_is_refused_with_a_sentence(title, problem):
     with pytest.raises(ValueError, match="called_ae is .*") as error:
         items.check_ae_title("called_ae", title)
     assert problem in str(error.value)

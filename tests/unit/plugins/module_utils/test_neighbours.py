@@ -71,7 +71,7 @@ def test_advertisement():
     assert neighbours.advertised(advertisement()) == ("2001:db8::12:3456", "22:11:2c:35:58:e9")
 
 
-def test_an_option_that_stands_before_it_is_stepped_over():
+def test_an_option_before_it_is_skipped():
     nonce = b"\x0e\x02" + bytes(14)
     assert neighbours.advertised(advertisement(nonce + b"\x02\x01" + OTHER)) == (
         "2001:db8::12:3456",

@@ -114,7 +114,7 @@ def test_pynetdicom_rejects_the_calling_ae_title(pacs):
 
 
 @pytest.mark.parametrize("check", ["associate", "echo"])
-def test_pynetdicom_without_verification_is_told_and_released(pacs, check):
+def test_pynetdicom_without_verification_is_reported_and_released(pacs, check):
     port, seen = pacs(context=CTImageStorage)
     error = ask(port, check, timeout=3)["error"]
     assert error["kind"] == "not_accepted"
@@ -252,14 +252,14 @@ def test_a_closed_port_refuses(check):
     assert described["latency_ms"] == {}
 
 
-def test_a_name_that_does_not_exist_is_told():
+def test_a_name_that_does_not_exist_is_reported():
     error = ask(104, address="pacs.invalid", timeout=3)["error"]
     assert error["kind"] == "name_not_found"
     assert error["text"].startswith("has a name that cannot be resolved (")
 
 
 @pytest.mark.parametrize("name", ["a" * 64, "a..b", "a\0b"])
-def test_what_can_be_no_name_is_told(name):
+def test_what_can_be_no_name_is_reported(name):
     assert ask(104, address=name)["error"]["kind"] == "name_not_found"
 
 
@@ -462,7 +462,7 @@ def test_any_wants_a_node_for_each_service():
     assert msg.startswith("no node answers for dicom, and 2 of 4 endpoints do not answer from lb1: dicom on pacs1 (")
 
 
-def test_none_only_tells():
+def test_none_only_reports():
     enough, msg = judged("none", "dicom on pacs1", "dicom on pacs2")
     assert enough
     assert msg.startswith("2 of 4 endpoints do not answer from lb1: ")
@@ -498,7 +498,7 @@ def test_a_service_may_have_some_of_the_nodes_or_its_own():
         ({"check_host": "a\r\nX: y"}, "service dicom: check_host is"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(keys, words):
+def test_what_cannot_be_is_refused_with_a_sentence(keys, words):
     with pytest.raises(ValueError) as error:
         made(nodes(2), **keys)
     assert words in str(error.value)
@@ -515,7 +515,7 @@ def test_nothing_to_ask_is_refused():
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_the_module_tells_what_answers(capsys, check_mode):
+def test_the_module_reports_what_answers(capsys, check_mode):
     with peers.Server(peers.verification_scp) as server:
         code, result = peers.run_module(
             infinitt_backend_check,

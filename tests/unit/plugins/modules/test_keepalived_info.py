@@ -205,7 +205,7 @@ def test_what_the_daemon_says_and_what_the_kernel_knows(fake):
     assert instance["since"] == pytest.approx(addresses.held_since()["127.0.0.1"], abs=2)
 
 
-def test_a_host_that_does_not_hold_the_vip_tells_its_last_transition(fake, monkeypatch):
+def test_a_host_that_does_not_hold_the_vip_reports_its_last_transition(fake, monkeypatch):
     _process, directory = fake
     monkeypatch.setattr(keepalived, "held_since", lambda: {"198.51.100.11": 5.9})
     answer = keepalived.gather(str(directory / "pid"), 5)

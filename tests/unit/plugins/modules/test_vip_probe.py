@@ -314,7 +314,7 @@ def test_an_association_is_held_and_its_longest_pause_measured():
         (lambda: pause(2) or b"", "timeout", "timed out after 0.3 s without C-ECHO-RSP"),
     ],
 )
-def test_an_association_that_breaks_is_told(end, kind, cause):
+def test_an_association_that_breaks_is_reported(end, kind, cause):
     def behave(connection):
         def break_at(number):
             if number == 10:
