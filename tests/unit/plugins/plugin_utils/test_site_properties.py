@@ -230,17 +230,10 @@ def sites(draw):
     written["infinitt_services"] = draw(services(written["infinitt_nodes"], version, without))
     if draw(st.integers(0, 9)):
         written.setdefault("infinitt_stats_password", "secret")
-    variables = {
-        name: some(draw, HOST)
-        for name in draw(
-            st.lists(
-                st.sampled_from(["lb1", "lb2.example.org", "2001:db8::12", "-", "LB_3"]),
-                min_size=1,
-                max_size=2,
-                unique=True,
-            )
-        )
-    }
+    usual = st.sampled_from(["lb1", "lb2.example.org", "2001:db8::12", "-", "LB_3"])
+    odd = st.text(alphabet=string.printable[:95], min_size=1, max_size=3)
+    load_balancers = draw(st.lists(usual if draw(st.integers(0, 4)) else odd, min_size=1, max_size=2, unique=True))
+    variables = {name: some(draw, HOST) for name in load_balancers}
     if draw(st.booleans()):
         for number, its in enumerate(variables.values(), 1):
             its["infinitt_address"] = f"198.51.100.1{number}" if version == 4 else f"2001:db8::1{number}"
