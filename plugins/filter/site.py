@@ -43,12 +43,12 @@ def infinitt_hosts(groups):
         return list(hosts)
     if GROUP in groups:
         raise AnsibleFilterError(
-            f"The group {GROUP} of the inventory is empty; put the hosts into it that are to run HAProxy and Keepalived."
+            f"The group {GROUP} of the inventory is empty; add the hosts that are to run HAProxy and Keepalived."
         )
     others = [name for name in groups if name not in ("all", "ungrouped")]
     hint = f" ({nearest(GROUP, others)})" if others else ""
     raise AnsibleFilterError(
-        f"The inventory has no group {GROUP}{hint}; put the hosts into it that are to run HAProxy and Keepalived."
+        f"The inventory has no group {GROUP}{hint}; add the hosts that are to run HAProxy and Keepalived."
     )
 
 

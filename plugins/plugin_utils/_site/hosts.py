@@ -165,6 +165,4 @@ def _check_addresses(
                 "a node cannot be a load balancer",
             )
     for ip, node in nodes.items():
-        networks.check_edge(
-            problems, f"The address of the node {node}", ip, [net for its in seen.values() for net in its]
-        )
+        networks.check_edge(problems, f"The address of the node {node}", ip, networks.every(seen))

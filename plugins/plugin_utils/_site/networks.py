@@ -50,6 +50,11 @@ def read(facts: Mapping[str, Any], without: Collection[str] = ()) -> list[Networ
     return list(found)
 
 
+def every(seen: Mapping[str, Sequence[Network]]) -> list[Network]:
+    """Return the networks of all hosts."""
+    return [network for its in seen.values() for network in its]
+
+
 def _device(label: str, entries: Mapping[str, Any]) -> str:
     """Return the interface of an address's label: Ansible lists ``eth0:1`` as an interface eth0_1 without a device."""
     devices = [name for name, entry in entries.items() if isinstance(entry, Mapping) and entry.get("device")]

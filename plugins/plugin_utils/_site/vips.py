@@ -41,22 +41,23 @@ def place(
     """
     placed: dict[str, list[Vip]] = {name: [] for name in seen}
     for ip, vip in vips.items():
-        before = len(problems)
+        whole = 32 if networks.version(ip) == 4 else 128
+        stray = ""
         for name, its in seen.items():
             fitting = _fitting(problems, name, vip.subject, ip, its, hosts[name]["infinitt_interface"])
             if not fitting:
                 continue
             network = max(fitting, key=lambda network: network.prefix)
-            whole = 32 if networks.version(ip) == 4 else 128
-            # Any other prefix would cut the holder off from what its routes reach. One host is enough to say so.
-            if vip.prefix not in (None, whole, *(network.prefix for network in fitting)) and len(problems) == before:
+            placed[name].append(Vip(ip, vip.prefix or network.prefix, network.interface))
+            # With any other prefix the host that takes the VIP would look for other networks on this one.
+            if vip.prefix not in (None, whole, *(network.prefix for network in fitting)) and not stray:
+                stray = f"the network of {network.interface} on {name} is {network.cidr}"
                 problems.note(
                     vip.subject,
-                    f"is {ip}/{vip.prefix}, and the network of {network.interface} on {name} is {network.cidr}",
+                    f"is {ip}/{vip.prefix}, and {stray}",
                     f"give /{network.prefix}, or /{whole} for the address alone",
                 )
-            placed[name].append(Vip(ip, vip.prefix or network.prefix, network.interface))
-        networks.check_edge(problems, vip.subject, ip, [network for its in seen.values() for network in its])
+        networks.check_edge(problems, vip.subject, ip, networks.every(seen))
     return placed
 
 
