@@ -58,10 +58,15 @@ def forwarding(name: str, host: Host) -> Iterator[Problem]:
         elif state["outdated"]:
             yield outdated(unit, name, "Deploy again, which restarts it: playbooks/site.yml.")
     if layer4["units"]["layer4.service"]["active"]:
-        yield from _daemon(name, layer4)
+        yield from _daemon(name, layer4, drifted=_drifted(host))
 
 
-def _daemon(name: str, layer4: Layer4) -> Iterator[Problem]:
+def _drifted(host: Host) -> bool:
+    """Has somebody changed the files that the daemon should run?"""
+    return any(file["drifted"] and file["path"].startswith("/etc/layer4/") for file in host.get("files", []))
+
+
+def _daemon(name: str, layer4: Layer4, drifted: bool) -> Iterator[Problem]:
     if not layer4["running"]:
         yield Problem(
             "layer4_hung",
@@ -76,7 +81,7 @@ def _daemon(name: str, layer4: Layer4) -> Iterator[Problem]:
             f"layer4.service on {name} cannot forward: {layer4['fault']}.",
             "See why: journalctl -u layer4.",
         )
-    elif not layer4["current"]:
+    elif not layer4["current"] and not drifted:  # else it is the files that are wrong, and `drift` says so
         yield outdated("layer4.service", name, "Reload it: systemctl reload layer4.")
     if not layer4["haproxy_answers"]:
         yield Problem(

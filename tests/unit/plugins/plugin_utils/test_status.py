@@ -354,6 +354,12 @@ def test_a_unit_that_is_stopped_is_not_called_hung_too(forwarding):
     assert codes(forwarding, FORWARDED) == ["layer4_unit_down"]
 
 
+def test_a_file_of_layer_4_that_was_edited_is_no_outdated_configuration(forwarding):
+    forwarding["lb1"]["layer4"]["current"] = False
+    forwarding["lb1"]["files"].append({"path": "/etc/layer4/layer4.nft", "differs": True, "drifted": True})
+    assert codes(forwarding, FORWARDED) == ["files_drifted"]
+
+
 def test_a_mirror_that_is_silent_one_way(forwarding):
     forwarding["lb2"]["layer4"]["received"] = []
     assert texts(forwarding, FORWARDED) == [
