@@ -47,10 +47,11 @@ def ansible(*command, **environment):
     )
 
 
-def play(playbook, *arguments, inventory=INVENTORY, **variables):
+def play(playbook, *arguments, inventory=INVENTORY, environment=None, **variables):
     """Run one of the collection's playbooks; variables are given as extra variables."""
     extra = ["--extra-vars", json.dumps(variables)] if variables else []
-    done = ansible("ansible-playbook", "--inventory", str(inventory), f"playbooks/{playbook}.yml", *arguments, *extra)
+    command = ("ansible-playbook", "--inventory", str(inventory), f"playbooks/{playbook}.yml", *arguments, *extra)
+    done = ansible(*command, **(environment or {}))
     recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
     return Played(done.returncode, re.sub(r"\s+", " ", done.stdout), {name: int(changed) for name, changed in recap})
 

@@ -9,6 +9,7 @@ The tests run in this order on one lab. Each leaves the pair as site.yml made it
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import os
@@ -115,6 +116,7 @@ def test_a_second_run_changes_nothing():
     again = play("site")
     assert again.code == 0, again.said
     assert again.changed == {"lb1": 0, "lb2": 0}
+    assert "skipping: no hosts matched" in again.said, "a host without a difference was entered"
     assert "answer through the VIP, asked from" in again.said
 
 
@@ -237,6 +239,28 @@ def test_a_dry_run_of_a_deployed_pair_shows_a_change_and_makes_none(lab):
     assert [lab[name].check_output(CONFIGURATION) for name in PAIR] == before
 
 
+# --- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_any_output_or_log(lab):
+    canary = "CANARY-4d1f7a"
+    # Base64 is no secret either, wherever the word begins in a text.
+    shapes = [canary, *(base64.b64encode(f"{' ' * shift}{canary}".encode())[4:-4].decode() for shift in range(3))]
+    secrets = {"infinitt_stats_port": 8404, "infinitt_stats_password": canary}
+    runs = [
+        play("site", "-vvv", "--diff", "--check", **secrets),
+        play("preflight", "-vvv", "--diff", **secrets),
+        play("site", "-vvv", "--diff", "--skip-tags", "preflight", haproxy_hard_stop_after="for ever", **secrets),
+        play("site", "-vvv", "--diff", **secrets),
+        play("status", "-vvv", "--diff", **secrets),
+    ]
+    assert [run.code == 0 for run in runs] == [True, True, False, True, True], [run.said[-2000:] for run in runs]
+    assert "stats auth" in lab["lb1"].check_output("cat /etc/haproxy/haproxy.cfg")
+    logged = [lab[name].check_output("journalctl --boot --output cat") for name in PAIR]
+    for shape in shapes:
+        assert not any(shape in said for said in (*(run.said for run in runs), *logged)), shape
+
+
 # --- changes -----------------------------------------------------------------------------------------------------------
 
 
@@ -321,6 +345,24 @@ def test_a_changed_unit_is_restarted_without_the_vip(lab, vip, holder):
         assert module(name, "pacs.loadbalancer.haproxy_info")["outdated"] == []
         assert module(name, "pacs.loadbalancer.keepalived_info")["outdated"] == []
     assert play("status").code == 0
+
+
+def test_a_vip_that_moves_during_a_run_stops_it(lab, vip, holder):
+    """The order of the hosts, standby first, is then wrong."""
+    command = ("ansible-playbook", "--inventory", str(INVENTORY), "playbooks/site.yml", "-e", "infinitt_failover=fast")
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    said = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as run:
+        for line in run.stdout:
+            said.append(line)
+            if line.startswith("PLAY [Deploy"):
+                lab[holder].check_output("systemctl restart keepalived")
+    assert run.returncode != 0
+    assert re.search(
+        rf"The VIP has (left {holder}|moved from {holder} to {other(holder)}) since this run began",
+        re.sub(r"\s+", " ", "".join(said)),
+    ), "".join(said)
+    assert play("site").code == 0
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------

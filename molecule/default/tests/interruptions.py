@@ -1,0 +1,107 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs of site.yml that are killed after a task, and the list of tasks that can change something."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import yaml
+from pair import REPOSITORY, play
+
+CALLBACK = Path(__file__).parent / "callback"
+ROLES = ("haproxy", "keepalived", "layer4", "infinitt")
+# Actions that change nothing on a host.
+READS = {
+    "assert",
+    "debug",
+    "fail",
+    "group_by",
+    "import_role",
+    "import_tasks",
+    "include_role",
+    "include_tasks",
+    "set_fact",
+    "setup",
+}
+READS |= {"infinitt_backend_check", "layer4_test_entry"}
+KEYWORDS = {
+    "name",
+    "when",
+    "register",
+    "loop",
+    "loop_control",
+    "until",
+    "retries",
+    "delay",
+    "vars",
+    "tags",
+    "become",
+    "diff",
+}
+KEYWORDS |= {
+    "check_mode",
+    "changed_when",
+    "failed_when",
+    "delegate_to",
+    "run_once",
+    "ignore_unreachable",
+    "any_errors_fatal",
+    "notify",
+}
+
+
+def killed_after(number, log, *arguments, **variables):
+    """Run site.yml and kill it after that many changes. Return the run, and whether it was killed."""
+    environment = {
+        "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACK),
+        "ANSIBLE_CALLBACKS_ENABLED": "interrupt",
+        "INTERRUPT_AFTER": str(number),
+        "INTERRUPT_LOG": str(log),
+    }
+    run = play("site", *arguments, environment=environment, **variables)
+    return run, run.code == -signal.SIGKILL
+
+
+def changes(log):
+    """The tasks that have changed something, as ``(file:line, host)``."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [(_relative(line["path"]), line["host"]) for line in lines]
+
+
+def _relative(path):
+    return path[path.index("/roles/") + 1 :]
+
+
+def tasks_that_change():
+    """Every task of the roles that can change something on a host, as ``file:line``."""
+    return {
+        f"{path.relative_to(REPOSITORY)}:{line}"
+        for role in ROLES
+        for path in sorted((REPOSITORY / "roles" / role / "tasks").glob("*.yml"))
+        for line, task in _tasks(yaml.compose(path.read_text()))
+        if _changes(task)
+    }
+
+
+def _tasks(node):
+    """Each task with the line on which it begins, those of blocks too."""
+    for item in node.value:
+        task = {key.value: value for key, value in item.value}
+        blocks = [task[key] for key in ("block", "rescue", "always") if key in task]
+        if blocks:
+            for block in blocks:
+                yield from _tasks(block)
+        else:
+            yield item.start_mark.line + 1, task
+
+
+def _changes(task):
+    (action,) = {key.rpartition(".")[2] for key in task if key not in KEYWORDS} - {"args", "environment"}
+    never = "changed_when" in task and task["changed_when"].value == "false"
+    checked = "check_mode" in task and task["check_mode"].value == "true"
+    return not (action in READS or action.endswith("_info") or never or checked)

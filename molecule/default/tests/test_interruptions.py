@@ -1,0 +1,202 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every kind of change, killed on its way: the next run completes it, and the one after that changes nothing.
+
+Eight changes in a row, each killed once, after a task that the seed INTERRUPTIONS_SEED draws. With INTERRUPTIONS=all
+(`make interruptions`) every change is killed after each of its tasks, and in the end every task of the roles that can change
+something has been one of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import itertools
+import os
+import random
+
+import pytest
+from interruptions import changes, killed_after, tasks_that_change
+from pair import module, play
+
+PAIR = ("lb1", "lb2")
+ALL = os.environ.get("INTERRUPTIONS") == "all"
+SEED = int(os.environ.get("INTERRUPTIONS_SEED", "12"))
+WHOLE = (
+    "sh -c '{ [ ! -e /usr/sbin/haproxy ] || haproxy -c -q -f /etc/haproxy/haproxy.cfg; }"
+    " && { [ ! -s /etc/keepalived/keepalived.conf ] || keepalived --config-test; }'"
+)
+ROUTER_ID = 77
+# Each begins where the one before it ended. The number: so many tasks change something, at least.
+CHANGES = {
+    "failover profile": (4, {"infinitt_failover": "fast"}),
+    "router id": (4, {"infinitt_router_id": 77}),
+    "stats page": (4, {"infinitt_stats_port": 8404, "infinitt_stats_password": "canary"}),
+    "node list": (4, {"nodes": ["pacs1"]}),
+    "service": (4, {"infinitt_services": {"ris": {"port": 2204, "node_port": 204}}}),
+    "layer 4": (8, {"infinitt_layer": 4}),
+    "VIP at layer 4": (8, {"infinitt_layer": 4, "vip": -1}),
+    "layer 7": (8, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def site():
+    """What the variables of a change are on this lab."""
+    written = module("lb1", "ansible.builtin.debug", msg="{{ {'vip': infinitt_vip, 'nodes': infinitt_nodes} }}")["msg"]
+
+    def variables(vip=0, nodes=None, **infinitt):
+        address, prefix = written["vip"].split("/")
+        if vip:
+            infinitt["infinitt_vip"] = f"{ipaddress.ip_address(address) + vip}/{prefix}"
+        if nodes:
+            infinitt["infinitt_nodes"] = [node for node in written["nodes"] if node["name"] in nodes]
+        return infinitt
+
+    return variables
+
+
+def complete(lab, variables):
+    """What a person does next: the same run again. It completes the change, and verifies."""
+    for name in PAIR:
+        assert lab[name].run(WHOLE).rc == 0, f"{name} has half a file"
+    again = play("site", **variables)
+    assert again.code == 0, again.said
+    left = play("site", "--check", **variables)
+    assert left.code == 0 and left.changed == dict.fromkeys(PAIR, 0), left.said
+
+
+@pytest.mark.skipif(ALL, reason="each is killed after each of its tasks instead")
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_that_is_killed_is_completed_by_the_next_run(lab, site, name, tmp_path):
+    tasks, change = CHANGES[name]
+    variables, log = site(**change), tmp_path / "log"
+    number = random.Random(f"{SEED} {name}").randint(1, tasks)
+    run, killed = killed_after(number, log, **variables)
+    assert killed, f"it was not killed after {number} changes: {run.said}"
+    print(f"killed after {number}: {changes(log)[-1]}")
+    complete(lab, variables)
+
+
+# --- make interruptions ------------------------------------------------------------------------------------------------
+
+
+# An nft that accepts what it only checks.
+NFT = """#!/bin/sh
+case "$*" in *--check*|*list*) exec /usr/sbin/nft.real "$@";; esac
+exit 1
+"""
+HL7 = {"hl7": {"port": 2575, "node_port": 104}}
+
+
+def nothing(lab):
+    pass
+
+
+def on_both(lab, command):
+    for name in PAIR:
+        lab[name].check_output(f"sh -ec '{command}'")
+
+
+def nothing_deployed(lab):
+    on_both(
+        lab,
+        "systemctl stop keepalived haproxy || :; "
+        "apt-get --quiet --yes purge haproxy keepalived conntrackd conntrack; "
+        "rm -rf /var/lib/pacs.loadbalancer /etc/haproxy /etc/keepalived /etc/systemd/system/haproxy* /etc/systemd/system/keepalived*; "
+        "rm -f /usr/local/sbin/haproxy-answers /usr/local/sbin/keepalived-release; systemctl daemon-reload",
+    )
+
+
+def no_mirror_installed(lab):
+    on_both(lab, "apt-get --quiet --yes purge conntrackd conntrack")
+
+
+def drop_ins_drifted(lab):
+    on_both(
+        lab, 'for unit in haproxy keepalived; do echo "# drift" >> /etc/systemd/system/$unit.service.d/*.conf; done'
+    )
+
+
+def daemons_stopped(lab):
+    on_both(lab, "systemctl disable --now keepalived haproxy")
+
+
+def port_taken(lab):
+    on_both(lab, "systemd-run --quiet --collect --unit squatter python3 -m http.server 2575")
+
+
+def port_free(lab):
+    on_both(lab, "systemctl stop squatter || :")
+
+
+def nft_refuses(lab):
+    encoded = base64.b64encode(NFT.encode()).decode()
+    on_both(lab, "[ -e /usr/sbin/nft.real ] || mv /usr/sbin/nft /usr/sbin/nft.real")
+    on_both(lab, f"echo {encoded} | base64 --decode > /usr/sbin/nft; chmod +x /usr/sbin/nft")
+
+
+def nft_accepts(lab):
+    on_both(lab, "[ ! -e /usr/sbin/nft.real ] || mv /usr/sbin/nft.real /usr/sbin/nft")
+
+
+# Each cycle ends where it began, at layer 7 without any variable. `before`: what is done to the hosts first; `after`: what is undone before
+# the next run. `refused`: where nothing kills it, it fails.
+CYCLES = {
+    "first deployment": [{"before": nothing_deployed}],
+    "plain change": [{"change": {"infinitt_failover": "fast"}}, {}],
+    "layer 4 and back": [
+        {"before": no_mirror_installed, "change": {"infinitt_layer": 4}},
+        {"change": {"infinitt_layer": 4, "vip": -1}},
+        {},
+    ],
+    "restart": [{"before": drop_ins_drifted}],
+    "start": [{"before": daemons_stopped}],
+    "refused by HAProxy": [
+        {"before": port_taken, "after": port_free, "change": {"infinitt_services": HL7}, "refused": True},
+        {},
+    ],
+    "refused by nft": [
+        {"change": {"infinitt_layer": 4}},
+        {
+            "before": nft_refuses,
+            "after": nft_accepts,
+            "change": {"infinitt_layer": 4, "infinitt_services": HL7},
+            "refused": True,
+        },
+        {},
+    ],
+}
+
+
+def walk(lab, site, cycle, number, log):
+    """Go through a cycle once, each run killed after that many changes. Return the tasks after which one was."""
+    hit = set()
+    for step in cycle:
+        variables = site(**step.get("change", {}))
+        step.get("before", nothing)(lab)
+        log.unlink(missing_ok=True)
+        # Preflight would find the port taken, and stop before anything is changed.
+        run, killed = killed_after(number, log, "--skip-tags=preflight", **variables)
+        step.get("after", nothing)(lab)
+        if killed:
+            hit.add(changes(log)[-1][0])
+        else:
+            assert (run.code != 0) == step.get("refused", False), run.said
+        complete(lab, variables)
+    return hit
+
+
+@pytest.mark.skipif(not ALL, reason="takes an hour: make interruptions")
+def test_every_task_that_can_change_something_may_be_the_last(lab, site, tmp_path):
+    hit = set()
+    for name, cycle in CYCLES.items():
+        for number in itertools.count(1):
+            found = walk(lab, site, cycle, number, tmp_path / "log")
+            print(f"{name}, killed after {number}: {', '.join(sorted(found)) or 'nothing left to kill'}", flush=True)
+            hit |= found
+            if not found:
+                break
+    assert not tasks_that_change() - hit, "after none of these was a run killed"
