@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that are replaced whole: written beside their place, synchronised (fsync(2)) and renamed (rename(2) is atomic)."""
+"""Files replaced whole: written beside their place, synchronised (fsync(2)), and renamed (rename(2) is atomic)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def _name(lookup, number: int) -> str:
 
 
 def candidate(file: File) -> str:
-    """Return the path at which a file is written before it takes its place. It begins with a dot, which systemd and others skip."""
+    """Return the path at which a file is written before it takes its place.
+
+    It begins with a dot, which systemd and others skip.
+    """
     directory, name = os.path.split(file.path)
     return os.path.join(directory, ".new." + name)
 

@@ -6,11 +6,12 @@
 
 A set has a directory of its own (0700, files in it 0600)::
 
-    deployed.json    what was deployed last: fingerprint, when, by, the SHA-256 of each file, the directories made for them
+    deployed.json    what was deployed last: fingerprint, when, by, the SHA-256 of each file, the directories made
     former/          the files as they were before that, and index.json, which says whose copy is which
 
-Each file is replaced atomically: whenever a run is killed, each is the former or the new one, whole. `former` is what preceded
-the last deployment that came to its end: while deployed.json is still the one that `former` began with, another attempt adds to it.
+Each file is replaced atomically: whenever a run is killed, each is the former or the new one, whole. `former` is what
+preceded the last deployment that came to its end: while deployed.json is still the one that `former` began with,
+another attempt adds to it.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class FileSet:
             for wanted in comparison.differing:
                 staged.append(wanted.file)
                 atomic.stage(wanted.file, made)
-            # A file that was not there is no part of what runs, and another may name it: Keepalived refuses a script that
-            # does not exist.
+            # A file that was not there is no part of what runs, and another may name it: Keepalived refuses a script
+            # that does not exist.
             for wanted in comparison.differing:
                 if not wanted.validate and comparison.here[wanted.file.path] is None:
                     placed.append(wanted.file)

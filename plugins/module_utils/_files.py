@@ -35,7 +35,10 @@ class File:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file as it is to be. `validate` is a command in which ``%s`` stands for the candidate; empty: any content is good."""
+    """A file as it is to be.
+
+    `validate` is a command in which ``%s`` stands for the candidate; empty: any content is good.
+    """
 
     file: File
     validate: list[str]
@@ -87,7 +90,10 @@ def _text(file: File | None) -> str:
 
 
 def refusal(wanted: Wanted, candidate: str, output: str) -> str:
-    """Say that the real program refused a file. Of a secret file no line is repeated (HAProxy quotes what it refuses)."""
+    """Say that the real program refused a file.
+
+    Of a secret file no line is repeated (HAProxy quotes what it refuses).
+    """
     path, text = wanted.file.path, wanted.file.content.decode("utf-8", "replace")
     hidden = {line.strip() for line in text.splitlines()} if wanted.secret else set()
     said = ["(a line of the file)" if line.strip() in hidden else line for line in output.strip().splitlines()]
@@ -101,8 +107,8 @@ def refusal(wanted: Wanted, candidate: str, output: str) -> str:
 class Comparison:
     """What is wanted, and what is there.
 
-    here: by path, what was read; differing: what is wanted and is not there so; gone: paths that were deployed, are there,
-    and are wanted no more; drifted: paths that are not as they were deployed.
+    here: by path, what was read; differing: what is wanted and is not there so; gone: paths that were deployed, are
+    there, and are wanted no more; drifted: paths that are not as they were deployed.
     """
 
     def __init__(self, files: list[Wanted], fingerprint: str, here: dict[str, File | None], record: dict) -> None:

@@ -10,13 +10,14 @@ module: configuration_files
 short_description: Replace the configuration files of a daemon, all or none
 version_added: "1.0.0"
 description:
-  - Compares all files of a set in one call. Where some differ, the programs that read them accept or refuse all of those before
-    any is replaced. A refused file changes nothing.
-  - Each file is replaced by a rename, in the order of O(files). A run that is killed leaves every file whole, the former or the
-    new one, and the next run completes it.
-  - A set is a whole. A file that was deployed as part of it and is not in O(files) any more is removed, with the directories
-    that were made for it.
-  - What was deployed is recorded under C(/var/lib/pacs.loadbalancer), and the files before it are kept there, for root alone.
+  - Compares all files of a set in one call. Where some differ, the programs that read them accept or refuse all of
+    those before any is replaced. A refused file changes nothing.
+  - Each file is replaced by a rename, in the order of O(files). A run that is killed leaves every file whole, the
+    former or the new one, and the next run completes it.
+  - A set is a whole. A file that was deployed as part of it and is not in O(files) any more is removed, with the
+    directories that were made for it.
+  - What was deployed is recorded under C(/var/lib/pacs.loadbalancer), and the files before it are kept there, for root
+    alone.
   - In check mode it compares only, and validates nothing.
 options:
   name:
@@ -36,7 +37,8 @@ options:
       content:
         description:
           - The text, in base64 (P(ansible.builtin.b64encode#filter)).
-          - It appears in no log and no output but that of C(--diff). Were it plain text, Ansible would blank out its words there too.
+          - It appears in no log and no output but that of C(--diff). Were it plain text, Ansible would blank out its
+            words there too.
         type: str
       link:
         description: In place of a text, the target of a symbolic link.
@@ -54,7 +56,8 @@ options:
         type: str
         default: root
       validate:
-        description: A command, as a list of words, that accepts the file by its exit code 0. C(%s) in a word stands for the path of the candidate.
+        description: A command, as a list of words, that accepts the file by its exit code 0. C(%s) in a word stands for
+          the path of the candidate.
         type: list
         elements: str
         default: []
@@ -65,8 +68,8 @@ options:
   packages:
     description:
       - Debian packages to look for. Nothing is installed.
-      - While one is missing, nothing can be validated. Then those files are written that need no O(files[].validate), so that a drop-in
-        holds from the first start on, and nothing is recorded.
+      - While one is missing, nothing can be validated. Then those files are written that need no O(files[].validate),
+        so that a drop-in holds from the first start on, and nothing is recorded.
     type: list
     elements: str
     default: []
@@ -139,7 +142,8 @@ missing:
   elements: str
   returned: success
 recorded:
-  description: Whether the record called just these files, with this fingerprint, deployed; an interrupted run may not have come to that.
+  description: Whether the record called just these files, with this fingerprint, deployed; an interrupted run may not
+    have come to that.
   type: bool
   returned: success
 fingerprint:

@@ -10,9 +10,9 @@ module: layer4_test_entry
 short_description: Put an entry into the connection table that must appear in the other load balancer's
 version_added: "1.0.0"
 description:
-  - Counters of a mirror that rise prove nothing; an entry of one host that appears on the other one does. This module puts one into the
-    connection table, from a client that cannot be (RFC 5737, RFC 6666) to the first forwarded service.
-    M(pacs.loadbalancer.layer4_info) waits for it on the other host.
+  - Counters of a mirror that rise prove nothing; an entry of one host that appears on the other one does. This module
+    puts one into the connection table, from a client that cannot be (RFC 5737, RFC 6666) to the first forwarded
+    service. M(pacs.loadbalancer.layer4_info) waits for it on the other host.
   - The kernel forgets it after 20 s, so nothing is changed.
   - A host that forwards nothing, or whose program fails, is an answer and not a failure of the task.
   - Needs root.

@@ -10,8 +10,8 @@ module: preflight_info
 short_description: What a host and its links show before a deployment
 version_added: "1.0.0"
 description:
-  - Asks in one call who answers for the addresses that a deployment needs (as M(pacs.loadbalancer.address_owner) does), which
-    programs listen, and for the settings that forwarding depends on.
+  - Asks in one call who answers for the addresses that a deployment needs (as M(pacs.loadbalancer.address_owner) does),
+    which programs listen, and for the settings that forwarding depends on.
   - Changes nothing. Needs root and the program C(ss).
 options:
   interfaces:
@@ -46,7 +46,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 owners:
-  description: By interface and address, the MAC addresses that answered, as RV(pacs.loadbalancer.address_owner#module:owners).
+  description: By interface and address, the MAC addresses that answered, as
+    RV(pacs.loadbalancer.address_owner#module:owners).
   type: dict
   returned: success
   sample: {eth0: {198.51.100.10: ["5a:0c:63:c2:f8:b1"]}}
@@ -58,8 +59,8 @@ listeners:
   sample: ['LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=411,fd=3))']
 settings:
   description:
-    - The kernel's C(nf_conntrack_tcp_timeout_established), and the tables of M(pacs.loadbalancer.layer4_info) in the files of
-      nftables, one line each, after the path of the file and a colon.
+    - The kernel's C(nf_conntrack_tcp_timeout_established), and the tables of M(pacs.loadbalancer.layer4_info) in the
+      files of nftables, one line each, after the path of the file and a colon.
   type: list
   elements: str
   returned: success

@@ -22,8 +22,8 @@ def steps(service: dict) -> list[dict]:
     """Return the steps of a service's check, each with name, send and expect; ValueError in one sentence.
 
     HAProxy matches expect with the upper case hexadecimal digits of the answer, from its first byte, the PDU type (its
-    manual, "tcp-check expect"). Once an answer has min-recv bytes, a mismatch is final. C-ECHO-RSP has no min-recv, since
-    DCMTK sends it in two parts.
+    manual, "tcp-check expect"). Once an answer has min-recv bytes, a mismatch is final. C-ECHO-RSP has no min-recv,
+    since DCMTK sends it in two parts.
     """
     kind = service.get("check")
     if kind not in ("associate", "echo"):

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nodes and clients do in network namespaces. A program of the standard library, and the functions that run it on a host.
+"""What nodes and clients do in network namespaces: a program of the standard library, and the functions that run it.
 
-usage: traffic.py serve NAME PORT...  accept connections and send NAME; then echo, send without end (after B), or reset (after R)
-       traffic.py call                connect once for each call on standard input, all at once; print the results
-       traffic.py reset               the same, and ask to be reset
-       traffic.py hold SECONDS        keep the connections: the first receives without end, the others echo 50 times a second
+usage: tcp_clients.py serve NAME PORT...  accept and send NAME; then echo, send endlessly (after B), or reset (after R)
+       tcp_clients.py call                connect once for each call on standard input, all at once; print the results
+       tcp_clients.py reset               the same, and ask to be reset
+       tcp_clients.py hold SECONDS        keep the connections: the first receives endlessly, others echo 50 a second
 
 Calls and results are JSON. A call is [source address, address, port].
 """
@@ -106,7 +106,7 @@ async def every(kind: str, seconds: float = 0) -> None:
     print(json.dumps(await asyncio.gather(*tasks)))
 
 
-# --- for the tests -------------------------------------------------------------------------------------------------------
+# --- for the tests ----------------------------------------------------------------------------------------------------
 
 # To the services of the fixture dual_stack, 100 in each family.
 CALLS = [

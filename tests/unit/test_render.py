@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is rendered for all kinds of sites: accepted by the real programs, and with the lines on which the promises rest."""
+"""What is rendered for all kinds of sites: accepted by the real programs, and with the lines on which the promises
+rest.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,10 @@ SITES = {
 
 @pytest.fixture(scope="module")
 def rendered():
-    """By site and host, the two configurations. Most sites are looked at on their first load balancer alone: rendering takes its time."""
+    """By site and host, the two configurations.
+
+    Most sites are looked at on their first load balancer alone: rendering takes its time.
+    """
     asked = {}
     for name, (load_balancers, written) in SITES.items():
         site = build(on_this_machine(load_balancers), **written)
@@ -154,7 +159,7 @@ def section(text, head):
     return lines(found[2])
 
 
-# --- the real programs -------------------------------------------------------------------------------------------------
+# --- the real programs ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
@@ -174,7 +179,7 @@ def test_keepalived_accepts_it(name, rendered, tmp_path):
         assert keepalived_says(text["keepalived"], tmp_path / f"{host}.conf") == (0, "")
 
 
-# --- haproxy.cfg -------------------------------------------------------------------------------------------------------
+# --- haproxy.cfg ------------------------------------------------------------------------------------------------------
 
 
 def test_the_four_services_of_a_pair(rendered):
@@ -356,7 +361,7 @@ def test_an_old_worker_outlives_the_longest_study(rendered):
     assert "timeout client 3600s" in section(rendered["pair"]["lb1"]["haproxy"], "frontend dicom")
 
 
-# --- keepalived.conf ---------------------------------------------------------------------------------------------------
+# --- keepalived.conf --------------------------------------------------------------------------------------------------
 
 
 def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
@@ -435,7 +440,7 @@ def test_without_a_gateway_none_is_asked(rendered):
     assert "ping" in rendered["one service"]["lb1"]["keepalived"], "the site's variable holds for each host"
 
 
-# --- nothing breaks out ------------------------------------------------------------------------------------------------
+# --- nothing breaks out -----------------------------------------------------------------------------------------------
 
 HOSTILE = [
     "a\n    bind :23",

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployed pair: what stands on its hosts, real traffic through it, and what becomes of changes, right and wrong ones.
+"""A deployed pair: what stands on its hosts, real traffic through it, and what becomes of changes, right and wrong
+ones.
 
 The tests run in this order on one lab. Each leaves the pair as site.yml made it, or as its own site.yml run says.
 """
@@ -78,7 +79,7 @@ def traffic(vip, seconds, **more):
     seen.update(json.JSONDecoder().raw_decode(said[said.index("=> {") + 3 :])[0])
 
 
-# --- what stands on the hosts ------------------------------------------------------------------------------------------
+# --- what stands on the hosts -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PAIR)
@@ -120,7 +121,7 @@ def test_a_second_run_changes_nothing():
     assert "answer through the VIP, asked from" in again.said
 
 
-# --- real traffic ------------------------------------------------------------------------------------------------------
+# --- real traffic -----------------------------------------------------------------------------------------------------
 
 
 def test_web_has_a_cookie_and_tells_the_node_who_asked(lab, vip):
@@ -226,7 +227,7 @@ def test_the_backend_check_speaks_to_orthanc_and_dcmtk(lab):
     ].replace("-", " ")
 
 
-# --- dry runs ----------------------------------------------------------------------------------------------------------
+# --- dry runs ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_of_a_deployed_pair_shows_a_change_and_makes_none(lab):
@@ -239,7 +240,7 @@ def test_a_dry_run_of_a_deployed_pair_shows_a_change_and_makes_none(lab):
     assert [lab[name].check_output(CONFIGURATION) for name in PAIR] == before
 
 
-# --- secrets -----------------------------------------------------------------------------------------------------------
+# --- secrets ----------------------------------------------------------------------------------------------------------
 
 
 def test_no_secret_is_in_any_output_or_log(lab):
@@ -261,7 +262,7 @@ def test_no_secret_is_in_any_output_or_log(lab):
         assert not any(shape in said for said in (*(run.said for run in runs), *logged)), shape
 
 
-# --- changes -----------------------------------------------------------------------------------------------------------
+# --- changes ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_second_vip_with_the_same_port_costs_nothing(lab, vip, holder):
@@ -365,7 +366,7 @@ def test_a_vip_that_moves_during_a_run_stops_it(lab, vip, holder):
     assert play("site").code == 0
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------------
+# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 def test_bad_input_is_told_at_once_with_any_tags_and_changes_nothing(lab):

@@ -23,7 +23,7 @@ def sentence(problem: Problem) -> str:
 
 
 def section(title: str, problems: Iterable[Problem]) -> list[str]:
-    """A heading and an item for each problem, with what to do on a line of its own; nothing where there is no problem."""
+    """Return a heading and an item for each problem, with what to do on its own line; nothing where there is none."""
     lines: list[str] = []
     for problem in problems:
         lines += _wrapped(f"{problem.text} [{problem.code}]", "- ")

@@ -4,8 +4,8 @@
 
 """What the user wrote in, a typed site or all problems at once out: the order of the steps.
 
-Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes what
-is wrong and goes on.
+Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes
+what is wrong and goes on.
 """
 
 from __future__ import annotations
@@ -40,13 +40,12 @@ def build(
 
     ``variables``: the site's variables by name (``infinitt_vip``, ...), as they hold on every host.
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
-    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``), ``ansible_host``,
-    ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did not answer), and
-    ``managed`` (addresses that stand on its interfaces because Keepalived put them there).
+    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``),
+    ``ansible_host``, ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did
+    not answer), and ``managed`` (addresses that stand on its interfaces because Keepalived put them there).
     ``services``, ``defaults``: the known services, and what holds for each mode where a service says nothing.
-    ``peers_port``: where HAProxy listens on each host's own address.
-    ``lost``: the load balancers that were asked and did not answer.
-    Never raises for what a user wrote: ``problems`` of the result has it, all at once.
+    ``peers_port``: where HAProxy listens on each host's own address. ``lost``: the load balancers that were asked and
+    did not answer. Never raises for what a user wrote: ``problems`` of the result has it, all at once.
     """
     problems = Problems()
     _note_lost(problems, hosts, lost)

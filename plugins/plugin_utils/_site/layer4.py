@@ -51,7 +51,8 @@ def check(
         if "address" in node and version(node["address"]) != version(vip):
             problems.note(
                 f"{subject}.layer",
-                f"is 4, and the node {node['name']} ({node['address']}) and the VIP {vip} are of different address families",
+                f"is 4, and the node {node['name']} ({node['address']}) and the VIP {vip} are of different address "
+                "families",
                 "only a proxy can connect them: set layer: 7",
             )
 

@@ -15,7 +15,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks i
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Mirror, Service
 
-# What conntrackd does not read as a name: read_config_lex.l of conntrack-tools 1.4.8, as far as an interface's 15 letters go.
+# What conntrackd does not read as a name: read_config_lex.l of conntrack-tools 1.4.8, as far as an interface's 15
+# letters go.
 NO_NAME = re.compile(
     r"""
     [0-9A-Fa-f]{1,4}  # a part of an IPv6 address
@@ -38,7 +39,9 @@ def ends(
     written: Mapping[str, Mapping[str, Any]],
     own: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return by host the addresses between which connections are mirrored: of the first two, since a mirror has two ends."""
+    """Return by host the addresses between which connections are mirrored: of the first two, since a mirror has two
+    ends.
+    """
     if not any(service.layer == 4 for service in services) or len(own) < 2:
         return {}
     given = {name: written[name]["infinitt_mirror_address"] for name in own if written[name]["infinitt_mirror_address"]}
@@ -77,8 +80,8 @@ def of_host(problems: Problems, name: str, its_ends: Mapping[str, str], its: lis
 def unmirrored(
     services: Sequence[Service], ours: Sequence[str], its: list[Network], facts: Mapping[str, Any]
 ) -> list[str]:
-    """Return what the mirror leaves alone: the load balancers' addresses (``ours``), this one's on every interface, and the
-    networks of its containers and virtual machines, since the other host may have the same ones for its own.
+    """Return what the mirror leaves alone: the load balancers' addresses (``ours``), this one's on every interface, and
+    the networks of its containers and virtual machines, since the other host may have the same ones for its own.
 
     A network with a VIP or a node of a forwarded service is none of these.
     """

@@ -34,7 +34,7 @@ class Network:
 
 
 def read(facts: Mapping[str, Any], without: Collection[str] = ()) -> list[Network]:
-    """Return every address in the facts that is not for one link alone; ``without``: those that are not the host's own."""
+    """Return every address in the facts that is not link-local; ``without``: those that are not the host's own."""
     names = [name for name in facts.get("interfaces", []) if name != "lo"]
     entries = {name: facts.get(name.replace("-", "_")) for name in names}
     found: dict[Network, None] = {}  # a set that keeps the order
@@ -96,7 +96,7 @@ def having(problems: Problems, subject: str, ip: str, its: Sequence[Network]) ->
 
 
 def default_gateway(facts: Mapping[str, Any], own: Network) -> str | None:
-    """Return the default gateway where it is a neighbour of the address that VRRP uses: else its silence says nothing."""
+    """Return the default gateway where it is a neighbour of VRRP's address: otherwise its silence says nothing."""
     entry = facts.get(f"default_ipv{version(own.address)}") or {}
     ip = entry.get("gateway")
     if ip and ip in own:

@@ -24,7 +24,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 PATH = re.compile(r"/[A-Za-z0-9_.~!$&()*+,;=:@%/?-]{0,255}")
 HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-# What Keepalived and nft read as one word. The kernel knows no colon in a name; a label has one, and is as long as a name.
+# What Keepalived and nft read as one word. The kernel knows no colon in a name; a label has one, and is as long as a
+# name.
 INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}")
 LABEL = re.compile(INTERFACE.pattern + r"(:[A-Za-z0-9_.@+-]*)?")
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
@@ -203,7 +204,10 @@ def _ip(value: Any, hint: str) -> netaddr.IPAddress:
 
 
 def _parsed(value: Any) -> netaddr.IPAddress | None:
-    """Return the address, or None. A number would be one as well, and before netaddr 1.0 so would ``10`` and ``198.51.100.021``."""
+    """Return the address, or None.
+
+    A number would be one as well, and before netaddr 1.0 so would ``10`` and ``198.51.100.021``.
+    """
     try:
         return netaddr.IPAddress(value.strip(), flags=netaddr.INET_PTON) if isinstance(value, str) else None
     except (netaddr.AddrFormatError, ValueError):

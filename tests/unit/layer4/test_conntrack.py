@@ -11,16 +11,16 @@ from layer4 import conntrack
 
 def test_flows_as_conntrack_writes_them():
     text = """\
-tcp      6 431999 ESTABLISHED src=203.0.113.7 dst=198.51.100.10 sport=44320 dport=104 src=198.51.100.21 dst=198.51.100.10 sport=11112 \
-dport=1044 [ASSURED] mark=0 use=1
-tcp      6 119 TIME_WAIT src=203.0.113.7 dst=198.51.100.10 sport=44330 dport=104 packets=6 bytes=325 src=198.51.100.22 dst=198.51.100.10 \
-sport=11112 dport=44330 packets=4 bytes=226 [ASSURED] mark=0 delta-time=1 use=1
-tcp      6 18 SYN_SENT src=203.0.113.8 dst=198.51.100.10 sport=40002 dport=104 [UNREPLIED] src=198.51.100.21 dst=198.51.100.10 sport=11112 \
-dport=40002 mark=0 use=1
-tcp      6 9 CLOSE src=203.0.113.8 dst=198.51.100.10 sport=40003 dport=104 src=198.51.100.21 dst=198.51.100.10 sport=11112 dport=40003 \
-[ASSURED] mark=0 use=1
-tcp      6 59 CLOSE_WAIT src=2001:db8:1::7 dst=2001:db8::10 sport=54070 dport=104 packets=4 bytes=301 src=2001:db8::21 dst=2001:db8::10 \
-sport=104 dport=54070 packets=3 bytes=234 [ASSURED] mark=0 delta-time=1 use=1
+tcp      6 431999 ESTABLISHED src=203.0.113.7 dst=198.51.100.10 sport=44320 dport=104 \
+src=198.51.100.21 dst=198.51.100.10 sport=11112 dport=1044 [ASSURED] mark=0 use=1
+tcp      6 119 TIME_WAIT src=203.0.113.7 dst=198.51.100.10 sport=44330 dport=104 packets=6 bytes=325 \
+src=198.51.100.22 dst=198.51.100.10 sport=11112 dport=44330 packets=4 bytes=226 [ASSURED] mark=0 delta-time=1 use=1
+tcp      6 18 SYN_SENT src=203.0.113.8 dst=198.51.100.10 sport=40002 dport=104 [UNREPLIED] \
+src=198.51.100.21 dst=198.51.100.10 sport=11112 dport=40002 mark=0 use=1
+tcp      6 9 CLOSE src=203.0.113.8 dst=198.51.100.10 sport=40003 dport=104 \
+src=198.51.100.21 dst=198.51.100.10 sport=11112 dport=40003 [ASSURED] mark=0 use=1
+tcp      6 59 CLOSE_WAIT src=2001:db8:1::7 dst=2001:db8::10 sport=54070 dport=104 packets=4 bytes=301 \
+src=2001:db8::21 dst=2001:db8::10 sport=104 dport=54070 packets=3 bytes=234 [ASSURED] mark=0 delta-time=1 use=1
 """
     keys = ("client", "client_port", "address", "port", "node", "node_port", "ended")
     assert [(flow["established"], flow["age"]) for flow in conntrack.parse_flows(text)] == [
@@ -40,7 +40,10 @@ sport=104 dport=54070 packets=3 bytes=234 [ASSURED] mark=0 delta-time=1 use=1
 
 
 def test_what_is_no_flow_is_passed_over():
-    icmp = "icmp     1 29 src=198.51.100.11 dst=198.51.100.1 type=8 code=0 id=7 src=198.51.100.1 dst=198.51.100.11 type=0 code=0 id=7 mark=0 use=1\n"
+    icmp = (
+        "icmp     1 29 src=198.51.100.11 dst=198.51.100.1 type=8 code=0 id=7 "
+        "src=198.51.100.1 dst=198.51.100.11 type=0 code=0 id=7 mark=0 use=1\n"
+    )
     assert conntrack.parse_flows(icmp + "conntrack v1.4.7 (conntrack-tools): 1 flow entries have been shown.\n") == []
     assert conntrack.parse_flows("") == []
 

@@ -44,7 +44,8 @@ def test_a_keepalive_is_an_ack_from_the_service_that_every_tcp_takes_for_whole(f
     port, client_port, number, acknowledged, offset, flags, window, _checksum, urgent = struct.unpack("!HHIIBBHHH", tcp)
     assert (port, client_port, number) == (flow["port"], flow["client_port"], sequence)
     assert (offset, flags, acknowledged, window, urgent) == (0x50, 0x10, 0, 0, 0)
-    # In the ones' complement a sum is a remainder: over the pseudo header (RFC 9293, 3.1; RFC 8200, 8.1) and the segment it is none.
+    # In the ones' complement a sum is a remainder: over the pseudo header (RFC 9293, 3.1; RFC 8200, 8.1) and the
+    # segment it is none.
     pseudo = source.packed + target.packed + len(tcp).to_bytes(4, "big") + bytes([0, 0, 0, socket.IPPROTO_TCP])
     assert int.from_bytes(pseudo + tcp, "big") % 0xFFFF == 0
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether another load balancer is ready to hold the VIP: asked over the loopback, and of a process that plays Keepalived."""
+"""Whether another load balancer is ready to hold the VIP: asked over the loopback, and of a process that plays
+Keepalived.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,7 @@ def test_a_single_load_balancer_listens_to_nobody():
     assert responder.socket is None
 
 
-# --- Keepalived --------------------------------------------------------------------------------------------------------
+# --- Keepalived -------------------------------------------------------------------------------------------------------
 
 FAKE = """
 import os, select, signal, sys

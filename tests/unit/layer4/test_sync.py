@@ -22,7 +22,8 @@ def test_the_numbers_in_conntrackds_report():
 
 
 def test_a_test_entry_is_received_whatever_the_nodes_port_is(told, monkeypatch):
-    # conntrack keeps the service's port where only an address is translated; the nodes of this service listen on another one.
+    # conntrack keeps the service's port where only an address is translated; the nodes of this service listen on
+    # another one.
     told["services"][0]["nodes"] = [{**node, "port": 11112} for node in told["services"][0]["nodes"]]
     config.CONFIGURATION.write_text(json.dumps(told))
     entry = (

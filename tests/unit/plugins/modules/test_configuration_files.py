@@ -237,7 +237,9 @@ def test_what_cannot_be_written_is_said_in_a_sentence(host, entry, sentence):
 
 
 def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(tmp_path):
-    """Whenever it is killed: each file is the former or the new one, the next run converges, and `restored` knows the former."""
+    """Whenever it is killed: each file is the former or the new one, the next run converges, and `restored` knows the
+    former.
+    """
     moment = 0
     while True:
         (tmp_path / str(moment)).mkdir()

@@ -12,7 +12,7 @@ from factories import NODES, build, facts, hosts, service
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Vip
 
-# --- what is right -----------------------------------------------------------------------------------------------------
+# --- what is right ----------------------------------------------------------------------------------------------------
 
 
 def test_two_variables_make_the_four_services_of_the_contract():
@@ -158,7 +158,7 @@ def test_questions_for_the_nodes_and_for_the_vip():
     ]
 
 
-# --- what is wrong -----------------------------------------------------------------------------------------------------
+# --- what is wrong ----------------------------------------------------------------------------------------------------
 
 LONG_AE = "A" * 17
 WRONG = {
@@ -323,7 +323,8 @@ def test_wrong_input_is_answered_in_one_sentence(case):
         ),
         (
             {"variables": {"infinitt_address": "198.51.100.99"}},
-            "infinitt_address of lb1 is 198.51.100.99, which the host does not have; the host's addresses are 198.51.100.11",
+            "infinitt_address of lb1 is 198.51.100.99, which the host does not have; "
+            "the host's addresses are 198.51.100.11",
         ),
         (
             {"variables": {"infinitt_address": "198.51.100.12"}},
@@ -343,7 +344,8 @@ def test_wrong_input_is_answered_in_one_sentence(case):
                     "198.51.100.11", eth1={"device": "eth1", "ipv4": {"address": "198.51.100.99", "prefix": "24"}}
                 )
             },
-            "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; choose one of them",
+            "infinitt_interface of lb1 is not set, and eth0 and eth1 both have the network of the VIP 198.51.100.10; "
+            "choose one of them",
         ),
     ],
 )
@@ -371,7 +373,8 @@ def test_a_password_stands_in_no_sentence():
 def test_a_lost_host_is_named_with_the_way_on():
     pair = hosts(lb2={"facts": None})
     assert build(pair, lost=["lb2"]).problems == [
-        "lb2 cannot be reached, so nothing was changed on any host; bring it back, or deploy the others with --limit lb1."
+        "lb2 cannot be reached, so nothing was changed on any host; "
+        "bring it back, or deploy the others with --limit lb1."
     ]
 
 
@@ -385,7 +388,7 @@ def test_all_problems_are_told_at_once():
     assert len(problems) == 5
 
 
-# --- names, ports, times and weights --------------------------------------------------------------------------------------
+# --- names, ports, times and weights ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["stats", "_stats", "affinity_dicom", "pair", "2575", 2575])
@@ -427,7 +430,8 @@ def test_nodes_whose_names_give_the_same_id_are_refused():
     first, second = "pacs-mxyzvyxud", "pacs-jypjfeuxm"
     twins = [{**NODES[0], "name": first}, {**NODES[1], "name": second}]
     assert build(infinitt_nodes=twins).problems == [
-        f"infinitt_nodes[1] ({second}) has the same id in HAProxy as {first}, since ids are made from names; rename one of them."
+        f"infinitt_nodes[1] ({second}) has the same id in HAProxy as {first}, since ids are made from names; "
+        "rename one of them."
     ]
 
 

@@ -11,7 +11,7 @@ from factories import NODES, build, facts, hosts
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Vip
 
-# --- a VIP's prefix -----------------------------------------------------------------------------------------------------
+# --- a VIP's prefix ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prefix", [0, 8, 16, 23, 25, 31])
@@ -42,7 +42,7 @@ def test_an_interface_with_a_network_inside_of_another_one_may_have_either_prefi
         assert build(pair, infinitt_vip=f"{nested}/{prefix}").problems == []
 
 
-# --- addresses that no host has -----------------------------------------------------------------------------------------
+# --- addresses that no host has ---------------------------------------------------------------------------------------
 
 NO_ADDRESS = {
     "198.51.100.021": "is '198.51.100.021', which is not an IP address",
@@ -101,7 +101,7 @@ def test_an_edge_of_a_load_balancers_network_is_no_address_of_a_node_or_a_gatewa
     assert site.problems == [f"infinitt_gateway of lb1 {right}"]
 
 
-# --- labels and gateways ------------------------------------------------------------------------------------------------
+# --- labels and gateways ----------------------------------------------------------------------------------------------
 
 
 def labelled(address, number):
@@ -200,7 +200,7 @@ def test_a_link_local_gateway_is_written_with_an_interface_of_the_host():
     assert with_gateway("2001:db8::1%eth0").problems and with_gateway("fe80::1%et h0").problems
 
 
-# --- addresses that Keepalived put there ----------------------------------------------------------------------------------
+# --- addresses that Keepalived put there ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prefix", ["24", "32"])

@@ -191,19 +191,23 @@ def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
         ),
         (
             linked(second="10.0.0.3"),
-            "infinitt_mirror_address of lb2 is 10.0.0.3, which the host does not have; the host's addresses are 198.51.100.12, 10.0.0.2.",
+            "infinitt_mirror_address of lb2 is 10.0.0.3, which the host does not have; "
+            "the host's addresses are 198.51.100.12, 10.0.0.2.",
         ),
         (
             linked(second="2001:db8::1"),
-            "infinitt_mirror_address of lb1 is of a different address family than that of lb2; use one family for both.",
+            "infinitt_mirror_address of lb1 is of a different address family than that of lb2; "
+            "use one family for both.",
         ),
         (
             linked(second="198.51.100.10"),
-            "infinitt_mirror_address of lb2 is 198.51.100.10, which the host does not have; the host's addresses are 198.51.100.12, 10.0.0.2.",
+            "infinitt_mirror_address of lb2 is 198.51.100.10, which the host does not have; "
+            "the host's addresses are 198.51.100.12, 10.0.0.2.",
         ),
         (
             linked(second="link0"),
-            "infinitt_mirror_address of lb2 is 'link0', which is not an IP address; give the address itself, such as 198.51.100.21.",
+            "infinitt_mirror_address of lb2 is 'link0', which is not an IP address; "
+            "give the address itself, such as 198.51.100.21.",
         ),
     ],
 )
@@ -215,15 +219,18 @@ def test_a_mirror_that_cannot_be_is_told(pair, sentence):
 ONLY_A_PROXY = {
     "no persistence": (
         {"infinitt_layer": 4, "infinitt_services": {"mwl": {"persistence": "none"}}},
-        "infinitt_services.mwl.persistence is none at layer 4, where the client's address selects the node; set it to source, or set layer: 7.",
+        "infinitt_services.mwl.persistence is none at layer 4, where the client's address selects the node; "
+        "set it to source, or set layer: 7.",
     ),
     "persist_for": (
         {"infinitt_layer": "4", "infinitt_services": {"hl7": {"port": 2575, "nodes": ["pacs1"], "persist_for": "8h"}}},
-        "infinitt_services.hl7.persist_for is set at layer 4, where a client keeps its node for good; remove it, or set layer: 7.",
+        "infinitt_services.hl7.persist_for is set at layer 4, where a client keeps its node for good; "
+        "remove it, or set layer: 7.",
     ),
     "max_connections": (
         {"infinitt_services": {"hl7": {"port": 2575, "layer": 4, "nodes": [{**NODES[0], "max_connections": 20}]}}},
-        "infinitt_services.hl7.layer is 4, and the node pacs1 has max_connections, which only a proxy can enforce; remove it, or set layer: 7.",
+        "infinitt_services.hl7.layer is 4, and the node pacs1 has max_connections, which only a proxy can enforce; "
+        "remove it, or set layer: 7.",
     ),
     "another family": (
         {
@@ -231,7 +238,8 @@ ONLY_A_PROXY = {
                 "hl7": {"port": 2575, "layer": 4, "nodes": [{"name": "v6", "address": "2001:db8::21"}]}
             }
         },
-        "infinitt_services.hl7.layer is 4, and the node v6 (2001:db8::21) and the VIP 198.51.100.10 are of different address families;"
+        "infinitt_services.hl7.layer is 4, and the node v6 (2001:db8::21) and the VIP 198.51.100.10 are of different "
+        "address families;"
         " only a proxy can connect them: set layer: 7.",
     ),
     "one of those that share a client's node": (
@@ -245,7 +253,8 @@ ONLY_A_PROXY = {
     ),
     "no such layer of a service": (
         {"infinitt_services": {"dicom": {"layer": "four"}}},
-        "infinitt_services.dicom.layer is 'four'; give 7 (HAProxy terminates the connections) or 4 (the kernel forwards them).",
+        "infinitt_services.dicom.layer is 'four'; give 7 (HAProxy terminates the connections) or 4 (the kernel "
+        "forwards them).",
     ),
     "a layer that is a truth": (
         {"infinitt_layer": True},
@@ -292,7 +301,7 @@ def test_a_bridge_behind_which_the_nodes_are_is_mirrored():
     assert site.problems == [] and "10.1.0.0/24" not in site.hosts["lb1"].unmirrored
 
 
-# --- HTTP at layer 4 ----------------------------------------------------------------------------------------------------
+# --- HTTP at layer 4 --------------------------------------------------------------------------------------------------
 
 
 def test_web_at_layer_4_is_forwarded_and_keeps_its_check():
@@ -360,7 +369,7 @@ def test_a_timeout_is_refused_at_layer_4_only():
     assert build(**written).problems == []
 
 
-# --- names that conntrackd cannot parse -----------------------------------------------------------------------------------
+# --- names that conntrackd cannot parse -------------------------------------------------------------------------------
 
 
 def on_interface(name):
@@ -380,7 +389,8 @@ def on_interface(name):
 )
 def test_an_interface_whose_name_conntrackd_cannot_parse_carries_no_mirror(name):
     assert build(on_interface(name), infinitt_layer=4).problems == [
-        f"The interface {name} of {host} carries the mirror of layer 4, and conntrackd cannot parse its name; rename it, use"
+        f"The interface {name} of {host} carries the mirror of layer 4, and conntrackd cannot parse its name; "
+        "rename it, use"
         " another interface by infinitt_mirror_address, or set infinitt_layer: 7."
         for host in ("lb1", "lb2")
     ]

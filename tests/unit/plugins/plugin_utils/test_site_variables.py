@@ -81,7 +81,7 @@ def test_no_task_uses_a_value_as_it_was_written(path):
     assert used <= {variable.name for variable in VARIABLES if variable.secret}
 
 
-# --- a value is used as it was parsed -----------------------------------------------------------------------------------
+# --- a value is used as it was parsed ---------------------------------------------------------------------------------
 
 
 def test_blanks_around_a_value_are_no_part_of_it():

@@ -7,11 +7,12 @@
 The rules of this package:
 
 * HAProxy decides which node is healthy; the daemon polls it five times a second and never asks a node.
-* What HAProxy does not say changes nothing: a node that a new worker has not checked yet, or a HAProxy that is silent, keeps the
-  former map.
-* Everything goes into the kernel in one transaction, and expires within 5 s when the daemon dies: new connections then reach
-  HAProxy's listener.
-* An established connection outlives its node's failure by `dead_after`. Then its client gets a TCP reset, never silence.
-* `address`, `hashing`, `health`, `nft`, `firewall` and `packet` are pure: they open nothing. `system` alone starts programs, and
-  `daemon` alone writes to the kernel while the service runs.
+* What HAProxy does not say changes nothing: a node that a new worker has not checked yet, or a HAProxy that is silent,
+  keeps the former map.
+* Everything goes into the kernel in one transaction, and expires within 5 s when the daemon dies: new connections then
+  reach HAProxy's listener.
+* An established connection outlives its node's failure by `dead_after`. Then its client gets a TCP reset, never
+  silence.
+* `address`, `hashing`, `health`, `nft`, `firewall` and `packet` are pure: they open nothing. `system` alone starts
+  programs, and `daemon` alone writes to the kernel while the service runs.
 """

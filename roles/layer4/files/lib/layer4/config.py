@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files of this program: where they are, what the role wrote into them, and which version of the program this is."""
+"""The files of this program: where they are, what the role wrote into them, and which version this is."""
 
 from __future__ import annotations
 
@@ -68,5 +68,7 @@ def check(path: str) -> None:
 
 
 def fingerprint() -> str:
-    """Return a hash of the rules and the configuration as they are on disk, to be compared with that of the running daemon."""
+    """Return a hash of the rules and the configuration as they are on disk, to be compared with that of the running
+    daemon.
+    """
     return hashlib.sha256((RULES.read_text() + CONFIGURATION.read_text()).encode()).hexdigest()[:16]

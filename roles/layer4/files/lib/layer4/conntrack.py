@@ -17,9 +17,11 @@ LAST = "ffffffffffff"  # no name of a flow is greater
 
 
 def parse_flows(text: str) -> list[dict]:
-    """Parse lines of `conntrack --dump`: client, client_port, address, port (of the VIP), node, node_port, and its state.
+    """Parse lines of `conntrack --dump`: client, client_port, address, port (of the VIP), node, node_port, and its
+    state.
 
-    `established`: both sides have said so. `ended`: it is closed. `age`: seconds, None where the kernel does not tell it.
+    `established`: both sides have said so. `ended`: it is closed. `age`: seconds, None where the kernel does not tell
+    it.
     """
     flows = []
     for line in text.splitlines():
@@ -52,8 +54,9 @@ def name(flow: dict) -> str:
 def digest(flows: list[dict]) -> dict:
     """Sum flows up so that two hosts can be compared, whatever each of them has: the lowest names come first.
 
-    `established`: names of those that have been so for 10 s, which is longer than a mirror and two questions take. `others`: the
-    rest, those that begin or end among them. `until`: the last name that is told, or LAST where none is left out.
+    `established`: names of those that have been so for 10 s, which is longer than a mirror and two questions take.
+    `others`: the rest, those that begin or end among them. `until`: the last name that is told, or LAST where none is
+    left out.
     """
     named = {name(flow): flow for flow in flows}
     told = sorted(named)[:SAMPLE]
@@ -78,7 +81,9 @@ def parse_sockets(text: str, services: set[tuple[str, int]]) -> list[tuple[str, 
 
 
 def dump(option: str, host: str, *which: str) -> list[dict]:
-    """Return the TCP connections that this host knows; `option` is --src or --dst and `host` its address, `which` more options."""
+    """Return the TCP connections that this host knows; `option` is --src or --dst and `host` its address, `which` more
+    options.
+    """
     family = f"ipv{address.version(host)}"
     _code, answer = system.run("conntrack", "--dump", "--family", family, "--proto", "tcp", option, host, *which)
     return parse_flows(answer)

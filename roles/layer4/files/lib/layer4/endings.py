@@ -22,7 +22,8 @@ class Endings:
         self.rounds: dict[tuple[str, int], int] = {}
 
     def continue_with(self, dead: set[tuple[str, int]], vips: Iterable[str], dead_after: float) -> None:
-        """Provoke the clients of these endpoints by these VIPs into meeting a reset; after three rounds forget their connections.
+        """Provoke the clients of these endpoints by these VIPs into meeting a reset; after three rounds forget their
+        connections.
 
         Only the holder of a VIP does so: `dead` is empty otherwise.
         """

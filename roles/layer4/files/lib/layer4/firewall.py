@@ -16,7 +16,8 @@ def obstacles(ruleset: dict, versions: set[int]) -> list[dict[str, str]]:
 
     To accept a packet in one chain does not keep another one from dropping it.
 
-    `ruleset`: of `nft --json list ruleset`. `versions`: the IP versions of the services. Returns table, chain and rule of each.
+    `ruleset`: of `nft --json list ruleset`. `versions`: the IP versions of the services. Returns table, chain and rule
+    of each.
     """
     items = [next(iter(item.items())) for item in ruleset["nftables"]]
     chains = [value for kind, value in items if kind == "chain"]

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of this host's Keepalived, as it says itself: on a signal it writes keepalived.json into /tmp (keepalived(8), SIGNALS)."""
+"""The state of this host's Keepalived, as it says itself: on a signal it writes keepalived.json into /tmp
+(keepalived(8), SIGNALS).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ def parse(text: str) -> list[str]:
 
 
 def read(path: str) -> tuple[tuple[int, int], str] | None:
-    """Return the identity and the text of a dump. A link is not followed, a pipe does not block, another user's file does not count."""
+    """Return the identity and the text of a dump.
+
+    A link is not followed, a pipe does not block, another user's file does not count.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -22,7 +22,8 @@ def checksum(data: bytes) -> int:
 
 
 def keepalive(flow: dict, sequence: int) -> bytes:
-    """Build an IP packet from a service to its client that is out of window: a live TCP answers with an ACK (RFC 9293, 3.10.7.4).
+    """Build an IP packet from a service to its client that is out of window: a live TCP answers with an ACK (RFC 9293,
+    3.10.7.4).
 
     That ACK meets the rule for dead nodes, and so even a client that only waits gets its reset.
     """

@@ -4,7 +4,8 @@
 
 """The other load balancers: their daemons say whether they are ready to hold the VIP.
 
-A question is GREETING and a number, in a datagram; the answer is a JSON object with that number. Whoever is silent is not ready.
+A question is GREETING and a number, in a datagram; the answer is a JSON object with that number. Whoever is silent is
+not ready.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ IP_FREEBIND = 15  # ip(7): the address may come later
 
 
 def is_ready(answer: dict) -> bool:
-    """Would this host take the VIP, and serve all of it? Keepalived must be in its group, HAProxy answer, the kernel have the rules."""
+    """Would this host take the VIP, and serve all of it?
+
+    Keepalived must be in its group, HAProxy answer, the kernel have the rules.
+    """
     states = answer.get("keepalived") or ["none"]
     return set(states) <= {"BACKUP", "MASTER"} and answer.get("haproxy") is True and answer.get("fault") == ""
 

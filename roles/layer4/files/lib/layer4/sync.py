@@ -26,8 +26,8 @@ def number(name: str, text: str) -> int:
 def refill() -> str:
     """Make conntrackd's list anew, and send all of it to the other host; return what went wrong, in words.
 
-    What the peer put into this kernel is not in the list: a peer that returns would not get it. And what the peer has ended meanwhile
-    still is.
+    What the peer put into this kernel is not in the list: a peer that returns would not get it. And what the peer has
+    ended meanwhile still is.
     """
     for words in (("-f", "internal"), ("-R",), ("-B",)):
         code, answer = system.run(*CONNTRACKD, *words)
@@ -46,7 +46,8 @@ def master() -> None:
 def stand_by(vips: list[str]) -> bool:
     """Ask the peer for its connections, unless this host has one of the VIPs; returns whether it did.
 
-    First conntrackd's list is emptied: what is in it is ended on the peer too when it ends here, by a timeout for example.
+    First conntrackd's list is emptied: what is in it is ended on the peer too when it ends here, by a timeout for
+    example.
     """
     if system.addresses() & set(vips):
         return False

@@ -11,9 +11,10 @@ import pathlib
 
 from . import config
 
-# With the first, a host that gets a VIP back takes packets for which its own record of a connection is too old. The second lets a
-# client's packet bring an unknown connection back. The next two count what a connection carried and how long it lasted. The last two
-# are for a connection whose last packet was not answered yet, or was sent again, as at every loss: it would be forgotten after 5 min.
+# With the first, a host that gets a VIP back takes packets for which its own record of a connection is too old. The
+# second lets a client's packet bring an unknown connection back. The next two count what a connection carried and how
+# long it lasted. The last two are for a connection whose last packet was not answered yet, or was sent again, as at
+# every loss: it would be forgotten after 5 min.
 SETTINGS = {
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
     "net/netfilter/nf_conntrack_tcp_loose": "1",
@@ -83,7 +84,10 @@ class Sysctl:
         return sorted(name for name in names if name not in ("all", "default", "lo"))
 
     def forward(self, interfaces: list[str], versions: set[int]) -> dict[int, list[str]]:
-        """Let packets in on these interfaces be forwarded. Returns, by IP version, those on which nobody but us wanted that."""
+        """Let packets in on these interfaces be forwarded.
+
+        Returns, by IP version, those on which nobody but us wanted that.
+        """
         closed: dict[int, list[str]] = {4: [], 6: []}
         if 4 in versions:
             for interface in interfaces:
@@ -101,7 +105,10 @@ class Sysctl:
         return closed
 
     def _forward_ipv6(self, interfaces: list[str]) -> None:
-        """IPv6 has one switch, which turns every interface into a router's. All but these are turned back, and so are new ones."""
+        """IPv6 has one switch, which turns every interface into a router's.
+
+        All but these are turned back, and so are new ones.
+        """
         names = [*self.interfaces(), "default"]
         before = {name: self.get(f"net/ipv6/conf/{name}/forwarding") or "0" for name in names}
         for interface in self.interfaces():

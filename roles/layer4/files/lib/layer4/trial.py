@@ -34,7 +34,8 @@ for attempt in $(seq 50); do
     conntrack --create --proto tcp --src 192.0.2.1 --sport "$((attempt + 1024))" --dst 192.0.2.2 --dport 104 \
         --dst-nat 192.0.2.3 --state ESTABLISHED --status SEEN_REPLY,ASSURED --timeout 20 > /run/said 2>&1 || true
     sleep 0.1
-    if nsenter --target "$far" --net conntrack --dump --proto tcp --src 192.0.2.1 2> /dev/null | grep -q 192.0.2.3; then exit 0; fi
+    if nsenter --target "$far" --net conntrack --dump --proto tcp --src 192.0.2.1 2> /dev/null |
+        grep -q 192.0.2.3; then exit 0; fi
 done
 { echo "What one host has in its connection table does not appear in the other's."; cat /run/said /run/near.log; } >&2
 exit 1
@@ -42,7 +43,9 @@ exit 1
 
 
 def try_mirror(path: str) -> None:
-    """Exit with a sentence unless two conntrackds, one with this file and one with its addresses exchanged, mirror an entry."""
+    """Exit with a sentence unless two conntrackds, one with this file and one with its addresses exchanged, mirror an
+    entry.
+    """
     text = pathlib.Path(path).read_text()
     named = dict(
         re.findall(
