@@ -99,7 +99,7 @@ docs:
 
 golden:
 	@tools/setup.sh venv
-	@for site in tests/unit/golden/*; do rm -rf $$site/lb1; python tools/render --inventory $$site/hosts.yml --limit lb1 $$site; done
+	@set -e; for site in tests/unit/golden/*; do python tools/render --inventory $$site/hosts.yml --limit lb1 $$site; done
 
 render:
 	@test -n "$(INVENTORY)" || { echo "name an inventory: make render INVENTORY=inventory/example"; exit 1; }

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the program of roles/layer4 says on a load balancer. It prints JSON; a host that forwards nothing has no such program."""
+"""What the program of roles/layer4 says on a load balancer.
+
+It prints JSON; a host that forwards nothing has no such program.
+"""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ module: layer4_info
 short_description: What the kernel of this host forwards, and how its mirror is
 version_added: "1.0.0"
 description:
-  - Asks the program of P(pacs.loadbalancer.layer4#role) for the services that the kernel forwards, their nodes as HAProxy sees them, the
-    units, the connection table and the mirror.
+  - Asks the program of P(pacs.loadbalancer.layer4#role) for the services that the kernel forwards, their nodes as
+    HAProxy sees them, the units, the connection table and the mirror.
   - A host that forwards nothing, or whose program fails, is an answer and not a failure of the task.
   - Needs root.
 options:
@@ -26,8 +26,8 @@ options:
     default: false
   test_entries:
     description:
-      - Test entries that M(pacs.loadbalancer.layer4_test_entry) has put into other hosts' connection tables. The module waits for
-        them for 1 s at most, and says in RV(received) which of them are here.
+      - Test entries that M(pacs.loadbalancer.layer4_test_entry) has put into other hosts' connection tables. The module
+        waits for them for 1 s at most, and says in RV(received) which of them are here.
     type: list
     elements: str
   timeout:
@@ -58,7 +58,8 @@ EXAMPLES = r"""
 
 - name: See whether it appears in the others
   pacs.loadbalancer.layer4_info:
-    test_entries: "{{ ansible_play_hosts | map('extract', hostvars, 'entry') | map(attribute='entry') | select | list }}"
+    test_entries: >-
+      {{ ansible_play_hosts | map('extract', hostvars, 'entry') | map(attribute='entry') | select | list }}
     connections: true
   register: layer4
 """
@@ -122,19 +123,21 @@ interfaces:
   sample: [eth0]
 services:
   description:
-    - By service and node, the C(state) (V(up), V(down), V(drain) or null, not known), the number of C(slots) of 256 that the node has, and
-      whether established connections to it are ended, C(dead).
+    - By service and node, the C(state) (V(up), V(down), V(drain) or null, not known), the number of C(slots) of 256
+      that the node has, and whether established connections to it are ended, C(dead).
   type: dict
   returned: always
   sample: {dicom: {pacs1: {state: up, slots: 131, dead: false}, pacs2: {state: up, slots: 125, dead: false}}}
 units:
   description:
-    - By unit, whether it is C(active), C(enabled), and C(outdated), that is, older than a file that only a restart makes it read.
+    - By unit, whether it is C(active), C(enabled), and C(outdated), that is, older than a file that only a restart
+      makes it read.
   type: dict
   returned: always
   sample: {layer4.service: {active: true, enabled: true, outdated: false}}
 obstacles:
-  description: The site's own chains that may drop forwarded connections, with C(table), C(chain) and the C(rule) that lets them pass.
+  description: The site's own chains that may drop forwarded connections, with C(table), C(chain) and the C(rule) that
+    lets them pass.
   type: list
   elements: dict
   returned: always
@@ -146,16 +149,16 @@ flows:
   sample: {dicom: {pacs1: 17, pacs2: 12}}
 table:
   description:
-    - The kernel's connection table, how many entries it has (C(used)) and can have (C(room)), and the seconds after which it forgets a
-      silent established connection (C(established_timeout)).
+    - The kernel's connection table, how many entries it has (C(used)) and can have (C(room)), and the seconds after
+      which it forgets a silent established connection (C(established_timeout)).
   type: dict
   returned: always
   sample: {used: 180, room: 262144, established_timeout: 432000}
 mirror:
   description:
-    - Whether connections are to be mirrored (C(wanted)) and conntrackd answers (C(running)), and its counters C(ours) (connections in its
-      list), C(taken) (messages of the other host put into the kernel), C(waiting) (messages that are not acknowledged), C(sent) and
-      C(received) (bytes).
+    - Whether connections are to be mirrored (C(wanted)) and conntrackd answers (C(running)), and its counters C(ours)
+      (connections in its list), C(taken) (messages of the other host put into the kernel), C(waiting) (messages that
+      are not acknowledged), C(sent) and C(received) (bytes).
   type: dict
   returned: always
   sample: {wanted: true, running: true, ours: 29, taken: 214, waiting: 0, sent: 52310, received: 61200}
@@ -188,10 +191,10 @@ paths:
       type: bool
 connections:
   description:
-    - A digest of the forwarded connections, with O(connections); otherwise empty. Each connection is named by a hash of its addresses and
-      ports. Of more than 2,000 those with the lowest hashes are told.
-    - What is C(established) on the host that holds the VIP, up to the lower C(until) of two hosts, and neither C(established) nor among
-      the C(others) of a second host, is missing there.
+    - A digest of the forwarded connections, with O(connections); otherwise empty. Each connection is named by a hash of
+      its addresses and ports. Of more than 2,000 those with the lowest hashes are told.
+    - What is C(established) on the host that holds the VIP, up to the lower C(until) of two hosts, and neither
+      C(established) nor among the C(others) of a second host, is missing there.
   type: dict
   returned: always
   contains:

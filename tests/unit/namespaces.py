@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pair of load balancers, two nodes and a client in network namespaces: the real kernel, daemon and conntrackd; HAProxy is played.
+"""A pair of load balancers, two nodes and a client in network namespaces: the real kernel, daemon and conntrackd;
+HAProxy is played.
 
 198.51.100.0/24 exists between the namespaces alone. What Keepalived does, a test does: `Pair.move`.
 """

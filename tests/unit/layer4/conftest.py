@@ -38,7 +38,10 @@ def told(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(config, "STATE", tmp_path / "state.json")
     monkeypatch.setattr(config, "FORMER", tmp_path / "former.json")
-    flow = "tcp 6 9 {} src=203.0.113.7 dst=198.51.100.10 sport={} dport=104 src={} dst=198.51.100.10 sport=104 dport={} use=1\n"
+    flow = (
+        "tcp 6 9 {} src=203.0.113.7 dst=198.51.100.10 sport={} dport=104 "
+        "src={} dst=198.51.100.10 sport=104 dport={} use=1\n"
+    )
     flows_of = (
         ("ESTABLISHED", 4001, 25),
         ("SYN_SENT", 4002, 26),
@@ -74,7 +77,9 @@ def told(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def dual_stack():
-    """What roles/layer4 writes on a single load balancer, with `dicom` in IPv4 and `mwl` in IPv6, port 104 and 204 of three nodes."""
+    """What roles/layer4 writes on a single load balancer, with `dicom` in IPv4 and `mwl` in IPv6, port 104 and 204 of
+    three nodes.
+    """
     host = {"variables": {}, "ansible_host": "198.51.100.11", "facts": facts("198.51.100.11")}
     host["facts"]["eth0"]["ipv6"].append({"address": "2001:db8::11", "prefix": "64", "scope": "global"})
     nodes, nodes6 = (
@@ -90,7 +95,9 @@ def dual_stack():
 
 @pytest.fixture(scope="module")
 def segment():
-    """A network segment with hosts `balancer` (with the VIPs of `dual_stack`), `pacs1` to `pacs3`, and `client`, with 200 addresses."""
+    """A network segment with hosts `balancer` (with the VIPs of `dual_stack`), `pacs1` to `pacs3`, and `client`, with
+    200 addresses.
+    """
     missing = namespaces.missing(("ip", "nft", "nsenter", "unshare"))
     if missing:
         pytest.skip(missing)

@@ -75,7 +75,7 @@ def test_an_end_that_serves_another_service_is_not_dead(told, monkeypatch):
     assert set(names(maps["store"])) == {"pacs1"} and dead == set()
 
 
-# --- a standby, and a host that takes the VIP --------------------------------------------------------------------------
+# --- a standby, and a host that takes the VIP -------------------------------------------------------------------------
 
 VIP = "198.51.100.10"
 DEAD = {("198.51.100.26", 104)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`nft flush ruleset` under forwarded connections: the real daemon in a namespace, its kernel, and what it hears of it."""
+"""`nft flush ruleset` under forwarded connections: the real daemon in a namespace, its kernel, and what it hears."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_guard_goes_with_the_daemon_and_comes_with_the_next_one(balancer):
     assert balancer.tables() == {"layer4", "layer4_guard"}
 
 
-# --- without a kernel ----------------------------------------------------------------------------------------------------
+# --- without a kernel -------------------------------------------------------------------------------------------------
 
 
 def test_without_libnftables_there_is_no_guard_and_a_sentence(monkeypatch):

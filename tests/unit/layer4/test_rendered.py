@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is rendered for services at layer 4: accepted by the real programs, loaded into a kernel's network namespace, and filled there."""
+"""What is rendered for services at layer 4: accepted by the real programs, loaded into a kernel's network namespace,
+and filled there.
+"""
 
 from __future__ import annotations
 
@@ -80,11 +82,13 @@ def rendered():
     return rendering.render({name: (SITES[name][1], as_dict(site)) for name, site in BUILT.items()})
 
 
-# --- the real programs -------------------------------------------------------------------------------------------------
+# --- the real programs ------------------------------------------------------------------------------------------------
 
 
 def in_kernel(*texts):
-    """All that the kernel has after each text, one after the other: by name the elements of maps and sets, and the rules by chain."""
+    """All that the kernel has after each text, one after the other: by name the elements of maps and sets, and the
+    rules by chain.
+    """
     script = "".join(f"nft --file - <<'END'\n{text}\nEND\nnft --json list table {nft.TABLE}\n" for text in texts)
     states = []
     for line in in_namespace("sh", "-e", given=script).split("\n"):
@@ -131,7 +135,7 @@ def test_haproxy_accepts_it_and_has_every_service_that_is_forwarded(name, render
             assert servers == [node["name"] for node in service["nodes"]]
 
 
-# --- the rules and what fills them -------------------------------------------------------------------------------------
+# --- the rules and what fills them ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -228,7 +232,7 @@ def test_web_at_layer_4_is_forwarded_with_its_check_and_a_table_of_its_own(rende
     assert "stick on src table _affinity_dicom" in section(text["haproxy"], "backend dicom")
 
 
-# --- the mirror --------------------------------------------------------------------------------------------------------
+# --- the mirror -------------------------------------------------------------------------------------------------------
 
 
 def test_the_mirrors_port_is_open_to_the_peer_alone(rendered):
@@ -301,7 +305,7 @@ def test_the_trial_of_a_mirror_exchanges_its_ends(name, rendered, tmp_path, monk
     assert [file.name for file in tmp_path.iterdir()] == ["conntrackd.conf"]
 
 
-# --- what the unit and Keepalived are told -----------------------------------------------------------------------------
+# --- what the unit and Keepalived are told ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SITES)

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What keeps connections when somebody flushes the ruleset (`systemctl reload nftables`), and hears that our table is gone.
+"""What keeps connections when somebody flushes the ruleset (`systemctl reload nftables`), and hears that our table is
+gone.
 
-A connection that is established needs no rules of ours, but it does need the kernel's hooks for NAT and connection tracking, which
-go with the last table that uses them. Packets that pass without them reach this host's own TCP, which resets the connection.
+A connection that is established needs no rules of ours, but it does need the kernel's hooks for NAT and connection
+tracking, which go with the last table that uses them. Packets that pass without them reach this host's own TCP, which
+resets the connection.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import struct
 
 from . import nft
 
-# Only its owner, the process that made it, can delete a table with this flag (nft(8), Linux 5.12); the kernel does so at its end.
+# Only its owner, the process that made it, can delete a table with this flag (nft(8), Linux 5.12); the kernel does so
+# at its end.
 TABLE = """
 table inet layer4_guard {
     flags owner;
@@ -81,7 +84,7 @@ class Watch:
                     raise
 
     def take(self, data: bytes) -> None:
-        """Take netlink messages: nlmsghdr (length, type, ...: 16 bytes), nfgenmsg (family, ...: 4 bytes), attributes."""
+        """Take netlink messages: nlmsghdr (length, type, ...: 16 bytes), nfgenmsg (family, ...: 4), attributes."""
         offset = 0
         while offset + 16 <= len(data):
             length, kind = struct.unpack_from("=IH", data, offset)

@@ -15,7 +15,10 @@ SLOTS = 256  # as in the rules: the client's address chooses one of them
 
 @functools.lru_cache(maxsize=None)
 def rank(slot: int, name: str, weight: float) -> float:
-    """Score a node in a slot; the highest wins. Weighted rendezvous hashing, so that a node moves only its own slots."""
+    """Score a node in a slot; the highest wins.
+
+    Weighted rendezvous hashing, so that a node moves only its own slots.
+    """
     digest = hashlib.sha256(f"{slot} {name}".encode()).digest()
     return -weight / math.log((int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1))
 

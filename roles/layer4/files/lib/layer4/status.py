@@ -43,7 +43,9 @@ def connections() -> dict:
 
 
 def unit_names(wanted: config.Config) -> list[str]:
-    """Name the units of this configuration, and what an earlier one has left: the mirror of a former peer, the log of a former VIP."""
+    """Name the units of this configuration, and what an earlier one has left: the mirror of a former peer, the log of a
+    former VIP.
+    """
     names = ["layer4.service", *(["conntrackd.service"] if wanted.mirrored or MIRROR.exists() else [])]
     states = "--state=active,activating,reloading"
     _code, running = system.run("systemctl", "list-units", states, "--plain", "--no-legend", "layer4-flows@*.service")
