@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test lint format unit scenario bench build docs golden render shell down setup sanity artefact tower
+.PHONY: help demo test lint format unit scenario interruptions bench build docs golden render shell down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
+	@echo "make interruptions         the scenario default, where every run is killed after each of its tasks: an hour"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
@@ -65,6 +66,10 @@ sanity:
 scenario: setup
 	@test -n "$(NAME)" || { echo "name a scenario: make scenario NAME=default"; exit 1; }
 	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
+
+interruptions: export INTERRUPTIONS := all
+interruptions:
+	@$(MAKE) scenario NAME=default
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
