@@ -4,17 +4,17 @@
 
 """layer4: forward connections in the kernel to the nodes that HAProxy calls healthy.
 
-usage: layer4 run                 the service itself; SIGHUP reads the configuration anew
-       layer4 check FILE          is this a configuration?
-       layer4 status              what runs, how many flows there are, and how the mirror is (JSON)
+usage: layer4 run                 the service itself; SIGHUP makes it read its configuration again
+       layer4 check FILE          whether this is a configuration
+       layer4 status              what is running, how many flows there are, and the state of the mirror (JSON)
        layer4 flows CLIENT...     the forwarded connections of these clients (JSON)
        layer4 connections         a digest of the forwarded connections, to be compared with that of another host (JSON)
-       layer4 resync              after conntrackd's start: let the peer's connections come, for 3 s at most
-       layer4 master              after this host has become master: send all connections to the other one
+       layer4 resync              after conntrackd's start: wait for the peer's connections, for 3 s at most
+       layer4 master              after this host has become active: send all connections to the other one
        layer4 test-entry          put an entry into the connection table that is no connection, and print its number
-       layer4 received NUMBER...  wait for these entries, for 1 s at most, and print the numbers of those that are here
-       layer4 try-mirror FILE     does this conntrackd.conf mirror? Tried between two network namespaces of its own
-       layer4 undo                take back what was set in the kernel, and the table
+       layer4 received NUMBER...  wait for these entries, for 1 s at most, and print the numbers of those that have arrived (JSON)
+       layer4 try-mirror FILE     whether two conntrackds mirror with this conntrackd.conf, tried between two network namespaces
+       layer4 undo                remove the table from the kernel, and restore the site's settings
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ import time
 from . import config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
 from .haproxy import HAProxy
 
-TICK, REFRESH = 0.2, 1.0  # seconds: HAProxy is polled, and the map is written anew
-RESYNC = 30  # seconds: a standby asks for its copies anew, less often where there are so many
+TICK, REFRESH = 0.2, 1.0  # seconds: how often HAProxy is polled, and the map refreshed
+RESYNC = 30  # seconds: how often a standby asks for its copies, unless there are too many for that
 RATE = 200  # copies a second, on average
-STARTING = 20  # seconds after the start for which this host's VIP and the units that come after wait for the rules
+STARTING = 20  # seconds for which, after the start, the VIP and the units that come after this one wait for the rules
 
 
 class Daemon:
@@ -108,7 +108,9 @@ class Daemon:
             self.prepare()
             code, answer = system.run("nft", "--file", "-", stdin=self.rules + elements)
             if self.loaded:  # somebody flushed the ruleset
-                system.log("The table was gone and is there again." if code == 0 else "The table is gone.")
+                system.log(
+                    "The table had been deleted, and was loaded again." if code == 0 else "The table has been deleted."
+                )
         fault = "" if code == 0 else f"nft refuses the rules: {' '.join(answer.split())[:300]}"
         if fault and fault != self.fault:
             system.log(fault)
@@ -195,7 +197,7 @@ class Daemon:
 
 
 def serve() -> None:
-    """Run until a signal ends it; SIGHUP reads the configuration anew."""
+    """Run until a signal ends it; on SIGHUP read the configuration again."""
     reload = [False]
 
     def wants_reload(_signum, _frame):

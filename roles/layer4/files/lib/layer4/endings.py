@@ -51,11 +51,11 @@ class Endings:
 
 
 def provoke(flow: dict) -> None:
-    """Ask the client whether it lives: its answer meets the rule for dead nodes."""
+    """Ask the client whether it is alive: its answer meets the rule for dead nodes."""
     family = socket.AF_INET if address.version(flow["address"]) == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, nft.MARK)
         try:
             raw.sendto(packet.keepalive(flow, random.getrandbits(32)), (flow["client"], 0))
         except OSError as error:
-            system.log(f"{flow['client']} cannot be told that its node is down: {error}.")
+            system.log(f"{flow['client']} does not learn that its node is down: {error}.")

@@ -66,7 +66,7 @@ class Health:
                 continue
             state = read_state(row, self.states.get(key))
             if state != self.states.get(key):
-                changes.append(f"{row['svname']} is {state} for {row['pxname']}, says HAProxy.")
+                changes.append(f"HAProxy reports {row['svname']} as {state} for {row['pxname']}.")
             self.states[key] = state
             self.weights[key] = int(row["weight"] or 0)
             if state != "down":

@@ -24,10 +24,10 @@ def number(name: str, text: str) -> int:
 
 
 def refill() -> str:
-    """Make conntrackd's list anew, and send all of it to the other host; return what went wrong, in words.
+    """Rebuild conntrackd's list, and send all of it to the other host; return what went wrong, in words.
 
-    What the peer put into this kernel is not in the list: a peer that returns would not get it. And what the peer has
-    ended meanwhile still is.
+    What the peer put into this kernel is not in the list, so that a peer that returns would not get it. What the peer
+    deleted from this kernel still is, and would come back on the peer.
     """
     for words in (("-f", "internal"), ("-R",), ("-B",)):
         code, answer = system.run(*CONNTRACKD, *words)
@@ -37,29 +37,29 @@ def refill() -> str:
 
 
 def master() -> None:
-    """After this host has become master: let the other one have all connections."""
+    """After this host has become active: send all connections to the other one."""
     error = refill()
     if error:
         sys.exit(error)
 
 
 def stand_by(vips: list[str]) -> bool:
-    """Ask the peer for its connections, unless this host has one of the VIPs; returns whether it did.
+    """Ask the peer for its connections, unless this host has one of the VIPs; return whether it did.
 
-    First conntrackd's list is emptied: what is in it is ended on the peer too when it ends here, by a timeout for
-    example.
+    First conntrackd's list is emptied: what is in it is deleted on the peer as well when it is deleted here, by a
+    timeout for example.
     """
     if system.addresses() & set(vips):
         return False
     system.run(*CONNTRACKD, "-f", "internal")
     system.run(*CONNTRACKD, "-n")
-    if system.addresses() & set(vips):  # it came in between, and a master needs its list
+    if system.addresses() & set(vips):  # it came in between, and an active host needs its list
         refill()
     return True
 
 
 def resync() -> None:
-    """After conntrackd's start: let the peer's connections come, for 3 s at most."""
+    """After conntrackd's start: wait for the peer's connections, for 3 s at most."""
     deadline = time.monotonic() + 3
     if not stand_by(config.load().vips):
         master()
@@ -70,11 +70,11 @@ def resync() -> None:
         _code, report = system.run(*CONNTRACKD, "-s")
         now = (number("Bytes recv", report), number("connections created", report.partition("external inject")[2]))
         if not now[0]:
-            system.run(*CONNTRACKD, "-n")  # the two had not met yet
+            system.run(*CONNTRACKD, "-n")  # the two had not connected yet
         quiet = quiet + 1 if now[0] and now[1] == before[1] else 0
         before = now
     if not before[0]:
-        system.log("The peer is silent: this host goes on without its connections.")
+        system.log("The peer does not answer: this host continues without its connections.")
 
 
 def put_test_entry() -> int:

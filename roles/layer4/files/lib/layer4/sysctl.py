@@ -11,10 +11,10 @@ import pathlib
 
 from . import config
 
-# With the first, a host that gets a VIP back takes packets for which its own record of a connection is too old. The
-# second lets a client's packet bring an unknown connection back. The next two count what a connection carried and how
-# long it lasted. The last two are for a connection whose last packet was not answered yet, or was sent again, as at
-# every loss: it would be forgotten after 5 min.
+# With the first, a host that gets a VIP back accepts packets for which its own record of a connection is too old. With
+# the second, a client's packet restores an unknown connection. The next two count a connection's bytes and seconds. The
+# last two are for a connection whose last packet was not answered yet, or was sent again, as at every loss: it would be
+# forgotten after 5 min.
 SETTINGS = {
     "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
     "net/netfilter/nf_conntrack_tcp_loose": "1",
@@ -27,7 +27,7 @@ ESTABLISHED_TIMEOUT = 432000  # seconds, the kernel's own default
 
 
 class Sysctl:
-    """Settings of ours under /proc/sys, and what stood there before."""
+    """Our settings under /proc/sys, and what was there before."""
 
     ROOT = pathlib.Path("/proc/sys")
 
@@ -38,7 +38,7 @@ class Sysctl:
         try:
             return (self.ROOT / key).read_text().strip()
         except OSError:
-            return None  # no such interface any more
+            return None  # the interface no longer exists
 
     def number(self, key: str) -> int:
         return int(self.get(key) or 0)
@@ -48,17 +48,22 @@ class Sysctl:
         now = self.get(key)
         if now is None or now == value:
             return now is not None
-        # Before the change, lest it is forgotten; and the first value, for a later one may be ours.
+        # Kept before the change, or a crash would lose it; and only the first value, since a later one may be ours.
         former = {key: now, **self.former}
-        config.FORMER.parent.mkdir(mode=0o755, exist_ok=True)
-        config.FORMER.write_text(json.dumps(former, indent=1))
+        self._keep(former)
         try:
             (self.ROOT / key).write_text(value)
         except OSError:
-            config.FORMER.write_text(json.dumps(self.former, indent=1))
+            self._keep(self.former)
             return False
         self.former = former
         return True
+
+    def _keep(self, former: dict[str, str]) -> None:
+        config.FORMER.parent.mkdir(mode=0o755, exist_ok=True)
+        new = config.FORMER.with_suffix(".new")
+        new.write_text(json.dumps(former, indent=1))
+        new.replace(config.FORMER)
 
     def restore(self) -> None:
         """Set everything as the site had it."""

@@ -59,9 +59,9 @@ def device_of(host: str) -> str | None:
 
 
 def addresses() -> set[str]:
-    """Return the addresses of this host; none where it cannot be asked.
+    """Return the addresses of this host's interfaces; none if they are unknown.
 
-    To bind to an address is no way to ask: with net.ipv4.ip_nonlocal_bind=1 every bind succeeds.
+    Binding to an address would prove nothing: with net.ipv4.ip_nonlocal_bind=1 every bind succeeds.
     """
     code, answer = run("ip", "-json", "address", "show")
     return address.parse_addresses(json.loads(answer)) if code == 0 else set()
