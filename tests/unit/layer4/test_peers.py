@@ -114,8 +114,10 @@ def test_a_host_answers_on_an_address_that_comes_later():
     responder = peers.Responder()
     responder.configure("198.51.100.11", 10240, ["198.51.100.12"])
     assert responder.socket and responder.socket.getsockname() == ("198.51.100.11", 10240)
+    responder.configure("198.51.100.11", 10240, ["198.51.100.13"])
+    assert responder.socket.getsockname() == ("198.51.100.11", 10240)
     responder.configure("198.51.100.11", 10240, [])
-    responder.socket.close()
+    assert responder.socket is None, "a load balancer that is alone now"
 
 
 def test_a_single_load_balancer_listens_to_nobody():

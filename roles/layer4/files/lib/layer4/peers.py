@@ -77,23 +77,24 @@ class Responder:
     def configure(self, host: str, port: int, peers: list[str]) -> None:
         """Listen there, for the questions of these hosts."""
         self.peers = set(peers)
-        if self.endpoint == (host, port):
+        wanted = (host, port) if host and peers else None
+        if self.endpoint == wanted:
             return
         if self.socket:
             self.socket.close()
         self.endpoint, self.socket = None, None
-        if not peers or not host:
+        if not wanted:
             return
         listener = socket.socket(_family(host), socket.SOCK_DGRAM)
         try:
             listener.setblocking(False)
             listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
-            listener.bind((host, port))
+            listener.bind(wanted)
         except OSError as error:
             listener.close()
             system.log(f"The other load balancers cannot ask this one: UDP port {port} of {host}: {error}.")
             return
-        self.endpoint, self.socket = (host, port), listener
+        self.endpoint, self.socket = wanted, listener
 
     def respond(self, state: Callable[[], dict]) -> None:
         """Answer the questions that have come; `state` is called for the answer, and may take some time."""
