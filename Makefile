@@ -11,7 +11,7 @@ help:
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
-	@echo "make interruptions         the scenario default, where every run is killed after each of its tasks: an hour"
+	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
@@ -67,9 +67,16 @@ scenario: setup
 	@test -n "$(NAME)" || { echo "name a scenario: make scenario NAME=default"; exit 1; }
 	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
 
+# In the lab "spare". All of it: nothing of it is drawn by a seed, and it takes an hour or more.
+interruptions: export PACS_LAB := spare
+interruptions: export ANSIBLE_INVENTORY := inventory/lab
 interruptions: export INTERRUPTIONS := all
-interruptions:
-	@$(MAKE) scenario NAME=default
+interruptions: setup
+	@set -e; trap 'tools/down.sh spare' EXIT; \
+	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
+	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml; \
+	pytest -p no:cacheprovider --override-ini=pythonpath=molecule/default/tests --capture=no molecule/default/tests/test_interruptions.py
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
@@ -79,9 +86,10 @@ bench: setup .build/bench
 	@set -e; trap 'tools/down.sh bench' EXIT; \
 	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
 	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml bench/prepare.yml; \
+	python bench/runs.py .build/results/runs.json; \
 	tools/step.sh "Deploying both layers" ansible-playbook playbooks/site.yml --extra-vars @bench/services.yml; \
 	python bench/bench.py .build/results/bench-lab.json .build/results/bench.json
-	@.build/bench/bin/python bench/report.py .build/results/bench.json docs/benchmarks.md
+	@.build/bench/bin/python bench/report.py .build/results/bench.json .build/results/runs.json docs/benchmarks.md
 
 .build/bench: bench/requirements.txt
 	@tools/step.sh "Installing Matplotlib" sh -ec 'python3 -m venv --clear $@ && $@/bin/pip --disable-pip-version-check install --requirement $<'

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write a page and its plots from what bench.py measured.
 
-usage: report.py RESULT PAGE    the plots go into a directory beside the page, with its name
+usage: report.py RESULT RUNS PAGE    RUNS is what runs.py measured; the plots go into a directory beside the page, with its name
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from plots import draw
 
 # The other targets for one stream: on a full link and without a limit, as a part of direct; layer 4 against HAProxy.
 FULL_LINK, LAYER_7, TIMES = 0.99, 0.7, 2
+# Seconds of a run that changes nothing: what geerlingguy.haproxy with evrardjp.keepalived takes for one service, or less.
+UNCHANGED = {"7": 8, "4": 10}
 HERE = pathlib.Path(__file__).parent
 QUIET = 10  # percent of the machine that other programs may use
 
@@ -177,8 +179,25 @@ def verdicts(cases: list[Case], found: list[dict]) -> str:
     return table(["what", "target", "measured", "reached"], rows)
 
 
+def runs(found: dict) -> str:
+    names = {
+        "first": {"7": "first deployment, with the packages", "4": "from layer 7 to layer 4, with the packages"},
+        "unchanged": "nothing has changed",
+        "one line": "one line of `keepalived.conf` has changed on both hosts",
+    }
+    rows = []
+    for layer, measured in found.items():
+        for what, seconds in measured.items():
+            name = names[what][layer] if what == "first" else names[what]
+            target = f"{UNCHANGED[layer]} s" if what == "unchanged" else ""
+            shown = spread(seconds, 1) if len(seconds) > 1 else f"{seconds[0]:.1f}"
+            reached = yes(statistics.median(seconds) <= UNCHANGED[layer]) if target else ""
+            rows.append([layer, name, f"{shown} s", target, reached])
+    return table(["layer", "what", "time", "target", "reached"], rows)
+
+
 def main() -> None:
-    result, page = map(pathlib.Path, sys.argv[1:])
+    result, timed, page = map(pathlib.Path, sys.argv[1:])
     found = json.loads(result.read_text())
     cases = [Case(case) for case in found["transfers"]]
     around = found["surroundings"]
@@ -200,6 +219,7 @@ def main() -> None:
         losses=losses(found["losses"]),
         mirror=mirror(found["mirror"]),
         limit=limit(found["mirror"]),
+        runs=runs(json.loads(timed.read_text())),
         verdicts=verdicts(cases, found["losses"]),
     )
     page.write_text(text)
