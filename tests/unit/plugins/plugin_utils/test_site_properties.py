@@ -69,14 +69,13 @@ def is_right(parser):
     return check
 
 
-codes = st.tuples(st.integers(100, 599), st.integers(0, 99)).map(
-    lambda pair: f"{pair[0]}-{min(sum(pair), 599)}" if pair[1] else str(pair[0])
-)
+code = st.integers(100, 599).map(str)
+codes = code | code | st.tuples(code, code).map("-".join)
 names = st.text(alphabet=[*string.ascii_letters, *string.digits, *"_.-"], min_size=1, max_size=63).filter(
     values.NAME.fullmatch
 )
 switches = st.booleans() | st.sampled_from(["true", "yes", "False", " no "])
-times = st.sampled_from(["8h", "30m", " 600 ", "24d", 2147483, "1s"]) | both(st.integers(1, 2147483))
+times = st.sampled_from(["8h", "30m", " 600 ", "24d", "30d", 2147483, "1s"]) | both(st.integers(1, 3000000))
 titles = st.text(alphabet=[*string.printable[:94], " "], min_size=1, max_size=16).filter(is_right(values.ae_title))
 NODE = {
     "name": names | st.integers(0, 99),
@@ -123,6 +122,7 @@ HOST = {
     "infinitt_gateway": st.sampled_from(["none", "198.51.100.1", "2001:db8::1", "fe80::1%eth0"]),
     "infinitt_mirror_address": st.nothing(),
 }
+SPOILERS = [*" #\"'\\{}%$!/@,;:-.|&<\n\r\t\x00", "{{1}}", "ä", "\u2028"]
 # Nothing of a form that is asked for.
 HOSTILE = [
     "a\n    bind :23",
@@ -216,6 +216,17 @@ def pair(version, variables):
     return load_balancers
 
 
+def spoil(draw, place, table):
+    """Put a character into a text, or anything at all in the place of a value."""
+    texts = [key for key, value in place.items() if isinstance(value, str)]
+    if texts and draw(st.booleans()):
+        key = draw(st.sampled_from(texts))
+        at = draw(st.integers(0, len(place[key])))
+        place[key] = place[key][:at] + draw(st.sampled_from(SPOILERS)) + place[key][at:]
+    else:
+        place[draw(st.sampled_from(list(table)))] = draw(anything)
+
+
 @st.composite
 def sites(draw):
     """The load balancers, and the variables of a site: right in most, and now and then with one value of any kind."""
@@ -232,7 +243,7 @@ def sites(draw):
         written.setdefault("infinitt_stats_password", "secret")
     usual = st.sampled_from(["lb1", "lb2.example.org", "2001:db8::12", "-", "LB_3"])
     odd = st.text(alphabet=string.printable[:95], min_size=1, max_size=3)
-    load_balancers = draw(st.lists(usual if draw(st.integers(0, 4)) else odd, min_size=1, max_size=2, unique=True))
+    load_balancers = draw(st.lists(usual if draw(st.integers(0, 9)) else odd, min_size=1, max_size=2, unique=True))
     variables = {name: some(draw, HOST) for name in load_balancers}
     if draw(st.booleans()):
         for number, its in enumerate(variables.values(), 1):
@@ -241,24 +252,11 @@ def sites(draw):
                 st.sampled_from(["", f"198.51.100.1{number}", f"2001:db8::1{number}"])
             )
     if draw(st.integers(0, 3)) == 0:
-        place = draw(
-            st.sampled_from(
-                [written, *written["infinitt_nodes"], *written["infinitt_services"].values(), *variables.values()]
-            )
-        )
-        keys = [
-            *place,
-            *(
-                NODE
-                if "address" in place
-                else HOST
-                if place in variables.values()
-                else SITE
-                if place is written
-                else SERVICE
-            ),
-        ]
-        place[draw(st.sampled_from(keys))] = draw(anything)
+        places = [(written, SITE)]
+        places += [(node, NODE) for node in written["infinitt_nodes"]]
+        places += [(service, SERVICE) for service in written["infinitt_services"].values()]
+        places += [(its, HOST) for its in variables.values()]
+        spoil(draw, *draw(st.sampled_from(places)))
     return pair(version, variables), written
 
 
