@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the user wrote in, a typed site or all problems at once out: the order of the steps.
+"""The order of the steps that turn what the user wrote into a typed site, or into all problems at once.
 
-Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes
-what is wrong and goes on.
+Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes what
+is wrong and goes on.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ def build(
 ) -> Site:
     """Return the site that the user's variables describe.
 
-    ``variables``: the site's variables by name (``infinitt_vip``, ...), as they hold on every host.
+    ``variables``: the site's variables by name (``infinitt_vip``, ...), the same on every host.
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
-    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``),
-    ``ansible_host``, ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did
-    not answer), and ``managed`` (addresses that stand on its interfaces because Keepalived put them there).
-    ``services``, ``defaults``: the known services, and what holds for each mode where a service says nothing.
-    ``peers_port``: where HAProxy listens on each host's own address. ``lost``: the load balancers that were asked and
-    did not answer. Never raises for what a user wrote: ``problems`` of the result has it, all at once.
+    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``), ``ansible_host``,
+    ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did not answer), and
+    ``managed`` (the addresses that Keepalived manages there, which are not the host's own).
+    ``services``, ``defaults``: the known services, and the defaults of each mode.
+    ``peers_port``: where HAProxy listens on each host's own address.
+    ``lost``: the load balancers that were asked and did not answer.
+    Nothing that a user writes raises: it is in ``problems`` of the result, all at once.
     """
     problems = Problems()
     _note_lost(problems, hosts, lost)

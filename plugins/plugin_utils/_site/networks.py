@@ -34,7 +34,7 @@ class Network:
 
 
 def read(facts: Mapping[str, Any], without: Collection[str] = ()) -> list[Network]:
-    """Return every address in the facts that is not link-local; ``without``: those that are not the host's own."""
+    """Return every address in the facts except link-local ones and those ``without``, which are not the host's own."""
     names = [name for name in facts.get("interfaces", []) if name != "lo"]
     entries = {name: facts.get(name.replace("-", "_")) for name in names}
     found: dict[Network, None] = {}  # a set that keeps the order
@@ -72,7 +72,7 @@ def contains(ip: str, prefix: int, other: str) -> bool:
 
 
 def check_edge(problems: Problems, subject: str, ip: str, its: Iterable[Network]) -> None:
-    """Note an address that is the first or the last of one of the networks: no host may have it."""
+    """Note an address that is the first or last of one of the networks: no host can have it."""
     for network in its:
         span = netaddr.IPNetwork(network.cidr)
         edge = {span[0]: "first", span[-1]: "last"}.get(netaddr.IPAddress(ip))
@@ -86,7 +86,7 @@ def check_edge(problems: Problems, subject: str, ip: str, its: Iterable[Network]
 
 
 def having(problems: Problems, subject: str, ip: str, its: Sequence[Network]) -> Network | None:
-    """Return the network of which the host has this address, or None after noting that there is none."""
+    """Return the network in which the host has this address, or None after noting that it does not have it."""
     for network in its:
         if network.address == ip:
             return network
@@ -96,7 +96,7 @@ def having(problems: Problems, subject: str, ip: str, its: Sequence[Network]) ->
 
 
 def default_gateway(facts: Mapping[str, Any], own: Network) -> str | None:
-    """Return the default gateway where it is a neighbour of VRRP's address: otherwise its silence says nothing."""
+    """Return the default gateway if it is a neighbour of the address that VRRP uses: the silence of any other proves nothing."""
     entry = facts.get(f"default_ipv{version(own.address)}") or {}
     ip = entry.get("gateway")
     if ip and ip in own:

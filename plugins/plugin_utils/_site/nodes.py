@@ -18,7 +18,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables 
 
 
 def read(problems: Problems, subject: str, written: Any) -> list[dict[str, Any]]:
-    """Return the keys of each node of a list, with names and addresses that stand once."""
+    """Return the keys of each node of a list; note names and addresses that occur twice."""
     if not isinstance(written, Sequence) or isinstance(written, (str, bytes)):
         problems.note(
             subject,
@@ -75,7 +75,7 @@ def of_service(problems: Problems, subject: str, written: Any, nodes: list[dict[
                 nearest(name, list(known)) if known else "define it there",
             )
     chosen = [known[name] for name in dict.fromkeys(names) if name in known]
-    if any(node.get("weight") != 0 for node in nodes):  # or else it is said of all
+    if any(node.get("weight") != 0 for node in nodes):  # otherwise it was noted for all of them
         _check_weights(problems, subject, chosen)
     return chosen
 

@@ -16,9 +16,9 @@ CONTROLS = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]\s*")
 
 
 class ValidationError(ValueError):
-    """A value that cannot be used: ``reason`` says what is wrong with it, ``hint`` what would be right.
+    """A value that cannot be used: ``reason`` is what is wrong with it, ``hint`` what would be right.
 
-    Both are parts of the sentence that ``Problems.note`` makes.
+    Both become parts of the sentence that ``Problems.note`` writes.
     """
 
     def __init__(self, reason: str, hint: str) -> None:
@@ -54,7 +54,7 @@ class Problems:
 
 
 def show(value: Any) -> str:
-    """Return a value as it stands in a sentence: short, and unable to break out of it."""
+    """Return a value as it appears in a sentence: short, and unable to break out of it."""
     text = repr(str(value)) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -4,7 +4,7 @@
 
 """The services: what the user wrote, merged over the defaults.
 
-The services and their defaults do not stand here: the caller passes them (``roles/infinitt/vars/main/product.yml``).
+The known services and the defaults are passed by the caller (``roles/infinitt/vars/main/product.yml``).
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ def read(
     defaults: Mapping[str, Mapping[str, Any]],
     site_layer: int,
 ) -> tuple[list[Service], dict[str, Vip]]:
-    """Return the enabled services, and by service the VIP that it stands on (address and, if one was given, prefix).
+    """Return the enabled services, and by service its VIP (address and, if one was given, prefix).
 
-    ``known``: the services that need not be written; ``defaults``: what holds for each mode where a service says
-    nothing.
+    ``known``: the services that exist without being written; ``defaults``: the defaults of each mode.
     """
     services: list[Service] = []
     vips: dict[str, Vip] = {}
@@ -111,7 +110,7 @@ def _written(problems: Problems, written: Any, known: Mapping[str, Any]) -> dict
             problems.note(
                 subject,
                 "is not a known service and has no port",
-                f"{nearest(name, list(known))}? A new service needs a port",
+                f"{nearest(name, list(known))} (a new service needs a port)",
             )
     return found
 
@@ -121,8 +120,8 @@ def _merge(
 ) -> dict[str, Any]:
     """Return all keys of a service: what is known of it, what the user wrote, and the defaults of its mode.
 
-    ``http`` is added: whether HTTP is spoken there, whatever the mode. Such a service is forwarded where its own layer
-    is 4, and then HAProxy does not look into it either: mode tcp and its defaults, and the check of http.
+    ``http`` is added: whether HTTP is spoken there, whatever the mode. Such a service is forwarded where its own layer is 4,
+    and then HAProxy does not look into it either: mode tcp and its defaults, and the check of http.
     """
     base = {**known, **keys}
     mode = base.get("mode", "tcp")
@@ -170,8 +169,8 @@ def _with_affinity(services: list[Service]) -> list[Service]:
     """Let services with source persistence, the same nodes and the same length share a client's node.
 
     A table shared by services with different nodes would name a node that one of them does not have: each of the two
-    would then overwrite the other's entry at every connection. HTTP at layer 4 shares with nothing else: a viewer need
-    not follow the modalities, and stays at its layer whatever theirs is.
+    would then overwrite the other's entry at every connection. HTTP at layer 4 shares with nothing else: a viewer need not
+    follow the modalities, and stays at its layer whatever theirs is.
     """
     groups: dict[tuple[Any, ...], str] = {}
     result = []

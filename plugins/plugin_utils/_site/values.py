@@ -15,7 +15,7 @@ from typing import Any
 
 try:
     import netaddr
-except ImportError:  # the filter says so in a sentence
+except ImportError:  # the filter raises an error with a sentence
     netaddr = None  # type: ignore[assignment]
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title

@@ -30,7 +30,7 @@ class Variable:
     ``scope``: SITE (the same on every load balancer) or HOST (may differ).
     ``parser``: None for a list or a mapping, whose parts have parsers of their own.
     ``default``: the parsed value where nothing is written.
-    ``secret``: its value stands in no sentence, and is no part of the site.
+    ``secret``: its value appears in no sentence and is not part of the site.
     """
 
     name: str

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The virtual IPs: in which variables they were written, and on which interfaces they stand."""
+"""The virtual IPs: in which variables they were written, and on which interfaces they belong."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types impo
 def written(
     of_site: tuple[str, int | None] | None, of_services: Mapping[str, tuple[str, int | None]]
 ) -> dict[str, WrittenVip]:
-    """Return each VIP by address. infinitt_vip stands first, for VRRP announces the first one; it is left out where
-    every service has a VIP of its own.
-    """
+    """Return each VIP by address. infinitt_vip comes first, because VRRP announces the first one; it is left out if every
+    service has its own VIP."""
     found: dict[str, WrittenVip] = {}
     used = {ip for ip, _prefix in of_services.values()}
     if of_site and (of_site[0] in used or not used):
