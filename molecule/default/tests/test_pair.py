@@ -309,7 +309,7 @@ def test_a_reload_that_fails_puts_the_former_file_back(lab, vip, holder):
         and "Address already in use" in refused.said
     ), refused.said
     assert victim.check_output("sha256sum /etc/haproxy/haproxy.cfg") == before
-    assert refused.changed[holder] == 0, "the master was touched although the standby was not well"
+    assert refused.changed[holder] == 0, "the active host changed although the standby was not healthy"
     assert seen["failures"] == 0 and the_holder(lab, vip) == holder
     victim.check_output("systemctl stop squatter")
     assert play("status").code == 0
@@ -346,6 +346,22 @@ def test_a_changed_unit_is_restarted_without_the_vip(lab, vip, holder):
         assert module(name, "pacs.loadbalancer.haproxy_info")["outdated"] == []
         assert module(name, "pacs.loadbalancer.keepalived_info")["outdated"] == []
     assert play("status").code == 0
+
+
+def test_an_edit_by_hand_that_was_loaded_is_taken_back(lab, vip, holder):
+    """Its fingerprint is still that of the file before the edit."""
+    victim = lab[other(holder)]
+    wanted = module(other(holder), "pacs.loadbalancer.keepalived_info")["instances"][0]["configured_priority"]
+    victim.check_output("sed -i 's/priority .*/priority 100/' /etc/keepalived/keepalived.conf")
+    victim.check_output("sed -i 's/timeout queue 30s/timeout queue 31s/' /etc/haproxy/haproxy.cfg")
+    victim.check_output("systemctl reload keepalived haproxy")
+    assert "[files_drifted]" in play("status").said
+    reloads = module(other(holder), "pacs.loadbalancer.haproxy_info")["reloads"]
+    deployed = play("site")
+    assert deployed.code == 0 and deployed.changed[holder] == 0, deployed.said
+    now = module(other(holder), "pacs.loadbalancer.keepalived_info")["instances"][0]["configured_priority"]
+    assert now == wanted and module(other(holder), "pacs.loadbalancer.haproxy_info")["reloads"] == reloads + 1
+    assert the_holder(lab, vip) == holder and play("status").code == 0
 
 
 def test_a_vip_that_moves_during_a_run_stops_it(lab, vip, holder):
