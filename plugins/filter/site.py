@@ -17,7 +17,8 @@ def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peer
     """Return the typed site, or all problems at once: see infinitt_site.yml."""
     if netaddr is None:
         raise AnsibleFilterError(
-            "The Python package netaddr is missing where Ansible runs; install it there, for example with: pip install netaddr"
+            "The Python package netaddr is missing where Ansible runs; "
+            "install it there, for example with: pip install netaddr"
         )
     inventory = {}
     for name in names:

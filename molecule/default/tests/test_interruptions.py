@@ -5,8 +5,8 @@
 """Every kind of change, killed on its way: the next run completes it, and the one after that changes nothing.
 
 Eight changes in a row, each killed once, after a task that the seed INTERRUPTIONS_SEED draws. With INTERRUPTIONS=all
-(`make interruptions`) every change is killed after each of its tasks, and in the end every task of the roles that can change
-something has been one of them.
+(`make interruptions`) every change is killed after each of its tasks, and in the end every task of the roles that can
+change something has been one of them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_a_change_that_is_killed_is_completed_by_the_next_run(lab, site, name, t
     complete(lab, variables)
 
 
-# --- make interruptions ------------------------------------------------------------------------------------------------
+# --- make interruptions -----------------------------------------------------------------------------------------------
 
 
 # An nft that accepts what it only checks.
@@ -105,7 +105,8 @@ def nothing_deployed(lab):
         lab,
         "systemctl stop keepalived haproxy || :; "
         "apt-get --quiet --yes purge haproxy keepalived conntrackd conntrack; "
-        "rm -rf /var/lib/pacs.loadbalancer /etc/haproxy /etc/keepalived /etc/systemd/system/haproxy* /etc/systemd/system/keepalived*; "
+        "rm -rf /var/lib/pacs.loadbalancer /etc/haproxy /etc/keepalived; "
+        "rm -rf /etc/systemd/system/haproxy* /etc/systemd/system/keepalived*; "
         "rm -f /usr/local/sbin/haproxy-answers /usr/local/sbin/keepalived-release; systemctl daemon-reload",
     )
 
@@ -142,8 +143,8 @@ def nft_accepts(lab):
     on_both(lab, "[ ! -e /usr/sbin/nft.real ] || mv /usr/sbin/nft.real /usr/sbin/nft")
 
 
-# Each cycle ends where it began, at layer 7 without any variable. `before`: what is done to the hosts first; `after`: what is undone before
-# the next run. `refused`: where nothing kills it, it fails.
+# Each cycle ends where it began, at layer 7 without any variable. `before`: what is done to the hosts first; `after`:
+# what is undone before the next run. `refused`: where nothing kills it, it fails.
 CYCLES = {
     "first deployment": [{"before": nothing_deployed}],
     "plain change": [{"change": {"infinitt_failover": "fast"}}, {}],

@@ -184,7 +184,8 @@ def unguarded(name: str, host: Host) -> Iterator[Problem]:
         yield Problem(
             "layer4_unguarded",
             name,
-            f"`nft flush ruleset` or `systemctl reload nftables` on {name} would reset all forwarded connections there.",
+            f"`nft flush ruleset` or `systemctl reload nftables` on {name} would reset all forwarded connections "
+            "there.",
             "See why: journalctl -u layer4. It takes Linux 5.12 or later and libnftables1.",
         )
 

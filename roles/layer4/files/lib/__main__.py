@@ -12,8 +12,8 @@ usage: layer4 run                 the service itself; SIGHUP makes it read its c
        layer4 resync              after conntrackd's start: wait for the peer's connections, for 3 s at most
        layer4 master              after this host has become active: send all connections to the other one
        layer4 test-entry          put an entry into the connection table that is no connection, and print its number
-       layer4 received NUMBER...  wait for these entries, for 1 s at most, and print the numbers of those that have arrived (JSON)
-       layer4 try-mirror FILE     whether two conntrackds mirror with this conntrackd.conf, tried between two network namespaces
+       layer4 received NUMBER...  wait up to 1 s for these entries, and print the numbers of those that came (JSON)
+       layer4 try-mirror FILE     whether two conntrackds with this file mirror between two network namespaces
        layer4 undo                remove the table from the kernel, and restore the site's settings
 """
 

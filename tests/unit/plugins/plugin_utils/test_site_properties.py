@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Properties of every site, over the whole table of variables: nothing that a user writes raises, and what is accepted, the real
-programs accept.
+"""Properties of every site, over the whole table of variables: nothing that a user writes raises, and what is accepted,
+the real programs accept.
 
-The sites are made by Hypothesis, rendered all at once, and handed to haproxy, keepalived and nft. PACS_EXAMPLES says how many
-(200 where it is not set).
+The sites are made by Hypothesis, rendered all at once, and handed to haproxy, keepalived and nft. PACS_EXAMPLES says
+how many (200 where it is not set).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EXAMPLES = int(os.environ.get("PACS_EXAMPLES", "200"))
 BATCH = 100  # sites that one process renders
 KNOWN = PRODUCT["__infinitt_services"]
 
-# --- what a user may write, by the table ----------------------------------------------------------------------------------
+# --- what a user may write, by the table ------------------------------------------------------------------------------
 
 
 def both(numbers):
@@ -260,7 +260,7 @@ def sites(draw):
     return pair(version, variables), written
 
 
-# --- nothing raises -------------------------------------------------------------------------------------------------------
+# --- nothing raises ---------------------------------------------------------------------------------------------------
 
 keys = st.sampled_from([*SERVICE_KEYS, *NODE_KEYS, *KNOWN, "x", 104])
 
@@ -283,7 +283,7 @@ def test_nothing_that_a_user_writes_raises(written, variables):
             assert isinstance(problem, str) and "\n" not in problem and problem.endswith(".")
 
 
-# --- what is accepted, the real programs accept ---------------------------------------------------------------------------
+# --- what is accepted, the real programs accept -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

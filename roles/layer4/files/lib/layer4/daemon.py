@@ -119,7 +119,9 @@ class Daemon:
         self.watch.read()  # our own changes among the rest
 
     def prepare(self) -> None:
-        """Before the rules: HAProxy's connections to these services get entries, or their next packets would be sent to a node."""
+        """Before the rules: HAProxy's connections to these services get entries, or their next packets would be sent to
+        a node.
+        """
         if not self.guard.held:  # it has the kernel follow connections
             hook = f"table {nft.TABLE} {{ chain prerouting {{ type nat hook prerouting priority dstnat; }}; }}"
             system.run("nft", "--file", "-", stdin=hook)

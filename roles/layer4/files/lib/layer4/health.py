@@ -12,7 +12,9 @@ from . import hashing
 
 
 def read_state(row: dict[str, str], former: str | None) -> str | None:
-    """Return up, down, drain (no new connections) or None (unknown) for a line of `show stat` (HAProxy Management Guide, 9.1)."""
+    """Return up, down, drain (no new connections) or None (unknown) for a line of `show stat` (HAProxy Management
+    Guide, 9.1).
+    """
     status = row["status"]
     if status.startswith(("UP", "no check")):
         # A new worker calls every node up until its first check has ended.
@@ -21,7 +23,10 @@ def read_state(row: dict[str, str], former: str | None) -> str | None:
 
 
 class Health:
-    """States of nodes by service, since when they are down, and their weights. Times are seconds of one monotonic clock."""
+    """States of nodes by service, since when they are down, and their weights.
+
+    Times are seconds of one monotonic clock.
+    """
 
     def __init__(self) -> None:
         self.services: dict[str, dict] = {}
@@ -89,7 +94,8 @@ class Health:
     ) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
         """Return each slot's node by service, and the dead endpoints, that follow from what is known.
 
-        `held_since`: since when this host has each VIP that it has. A standby calls nothing dead: its own way to a node may be broken.
+        `held_since`: since when this host has each VIP that it has. A standby calls nothing dead: its own way to a node
+        may be broken.
         """
         maps, dead = {}, set()
         for name, service in self.services.items():
