@@ -15,7 +15,7 @@ usage: observe.py JSON, an object of
   modality       container of the modality
   socket         where the traffic answers questions
   ask            the question to ask then; the answer is `traffic`
-  ports          whose visits count for the nodes; by default all
+  ports          whose visits count for `nodes`, by default all; those of the other ports count for `other_nodes`
 
 The answer has the holder and what is missing to a whole pair, and for a report of the traffic its paths: how many
 connections of the modality the holder's kernel forwards to a node, which take another path, are unknown to it or to the
@@ -117,10 +117,12 @@ def paths(config: dict, report: dict, observed: dict[str, dict | None]) -> dict:
     served = [visit for visit in report["visits"] if not visit["broken"]]
     visits = [(f"{visit['client']}:{visit['from']}", visit["port"]) for visit in served]
     nodes: dict[str, set[str]] = {}
+    other_nodes: dict[str, set[str]] = {}
     for visit in visits:
         node = forwarded.get(visit)
-        if node and visit[1] in config.get("ports", [visit[1]]):
-            nodes.setdefault(visit[0].rpartition(":")[0], set()).add(node)
+        if node:
+            which = nodes if visit[1] in config.get("ports", [visit[1]]) else other_nodes
+            which.setdefault(visit[0].rpartition(":")[0], set()).add(node)
     others = [
         {(flow["client"], flow["port"]): flow["expires"] for flow in other["flows"]}
         for name, other in observed.items()
@@ -145,6 +147,7 @@ def paths(config: dict, report: dict, observed: dict[str, dict | None]) -> dict:
         "visits_forwarded": sum(bool(forwarded.get(visit)) for visit in visits),
         "visits_otherwise": sorted(visit for visit in visits if not forwarded.get(visit)),
         "nodes": {client: sorted(names) for client, names in sorted(nodes.items())},
+        "other_nodes": {client: sorted(names) for client, names in sorted(other_nodes.items())},
     }
 
 

@@ -14,14 +14,18 @@ import time
 from .echo import Echo
 from .journal import Journal
 from .stored import Stored
+from .visits import Visits
+from .web import PIECE
 
 POLL = 0.1  # seconds
 
 
 class Control:
-    def __init__(self, config: dict, journal: Journal, echo: Echo, stored: Stored) -> None:
-        self._vip, self._number, self._images = config["vip"], config["associations"], config["images"]
-        self._journal, self._echo, self._stored = journal, echo, stored
+    def __init__(self, config: dict, journal: Journal, echo: Echo, visits: Visits, stored: Stored) -> None:
+        self._vip, self._number = config["vip"], config["associations"]
+        # What is transferred in many pieces: the number of answers of a complete one.
+        self._pieces = {"store": config["images"], "get": config["images"], "download": config["download"] // PIECE}
+        self._journal, self._echo, self._visits, self._stored = journal, echo, visits, stored
         self.finished = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -34,19 +38,20 @@ class Control:
         writer.close()
 
     async def ready(self) -> dict:
-        """Wait until all associations are open, and a C-STORE and a C-GET are in the middle of their study."""
+        """Wait until all associations are open and a C-STORE, a C-GET and a download are in the middle.
+
+        Return the number of that download.
+        """
         while not self._is_ready():
             await asyncio.sleep(POLL)
-        return {"now": time.time()}
+        return {"now": time.time(), "download": self._journal.of("download")[0].number}
 
     def _is_ready(self) -> bool:
-        bulk = [association.answers for association in self._journal.of("store", "get")]
         # All, not one of each kind: whoever opens later would not have been there throughout.
-        return (
-            all(len(self._journal.of(kind)) == number for kind, number in self._number.items())
-            and len(bulk) == 2
-            and all(0.02 * self._images < answers < 0.9 * self._images for answers in bulk)
-        )
+        if any(len(self._journal.of(kind)) != number for kind, number in self._number.items()):
+            return False
+        answers = {association.kind: association.answers for association in self._journal.of(*self._pieces)}
+        return all(0.02 * number < answers.get(kind, 0) < 0.9 * number for kind, number in self._pieces.items())
 
     async def round(self, seconds: float) -> dict:
         """Wait until each association but the silent ones has had an answer or has ended; return the others."""
@@ -70,7 +75,7 @@ class Control:
         """Visit every service as each client; return what has happened since. silent: use silent associations first."""
         if silent:
             await self._echo.use_silent()
-        visits = await self._echo.visit_all()
+        visits = await self._visits.visit_all()
         until = time.time()
         established = ["ss", "-Htn", "state", "established", "dst", self._vip]
         connections = subprocess.run(established, stdout=subprocess.PIPE, check=True, text=True).stdout
@@ -90,4 +95,4 @@ class Control:
         """End the traffic once the nodes have been asked for what was stored last."""
         await self._stored.end()
         self.finished.set()
-        return {"stored": self._journal.since(0, "stored")}
+        return {event: self._journal.since(0, event) for event in ("stored", "downloaded")}
