@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write a page and its plots from what bench.py measured.
 
-usage: report.py RESULT RUNS PAGE    RUNS is what runs.py measured; the plots go into a directory beside the page, with its name
+usage: report.py RESULT RUNS PAGE
+
+RUNS is what runs.py measured. The plots go into a directory beside the page, with its name.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from plots import draw
 
 # The other targets for one stream: on a full link and without a limit, as a part of direct; layer 4 against HAProxy.
 FULL_LINK, LAYER_7, TIMES = 0.99, 0.7, 2
-# Seconds of a run that changes nothing: what geerlingguy.haproxy with evrardjp.keepalived takes for one service, or less.
+# Seconds of a run that changes nothing: what geerlingguy.haproxy with evrardjp.keepalived takes for one service, or
+# less.
 UNCHANGED = {"7": 8, "4": 10}
 HERE = pathlib.Path(__file__).parent
 QUIET = 10  # percent of the machine that other programs may use

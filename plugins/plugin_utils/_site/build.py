@@ -4,8 +4,8 @@
 
 """The order of the steps that turn what the user wrote into a typed site, or into all problems at once.
 
-Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes what
-is wrong and goes on.
+Nothing in this package reads a file, opens a socket or knows Ansible. No step stops at the first problem: each notes
+what is wrong and goes on.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def build(
 
     ``variables``: the site's variables by name (``infinitt_vip``, ...), the same on every host.
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
-    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``), ``ansible_host``,
-    ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did not answer), and
-    ``managed`` (the addresses that Keepalived manages there, which are not the host's own).
+    the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``),
+    ``ansible_host``, ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did
+    not answer), and ``managed`` (the addresses that Keepalived manages there, which are not the host's own).
     ``services``, ``defaults``: the known services, and the defaults of each mode.
     ``peers_port``: where HAProxy listens on each host's own address.
     ``lost``: the load balancers that were asked and did not answer.

@@ -96,7 +96,10 @@ def having(problems: Problems, subject: str, ip: str, its: Sequence[Network]) ->
 
 
 def default_gateway(facts: Mapping[str, Any], own: Network) -> str | None:
-    """Return the default gateway if it is a neighbour of the address that VRRP uses: the silence of any other proves nothing."""
+    """Return the default gateway if it is a neighbour of the address that VRRP uses.
+
+    The silence of any other proves nothing.
+    """
     entry = facts.get(f"default_ipv{version(own.address)}") or {}
     ip = entry.get("gateway")
     if ip and ip in own:

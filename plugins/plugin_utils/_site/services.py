@@ -120,8 +120,8 @@ def _merge(
 ) -> dict[str, Any]:
     """Return all keys of a service: what is known of it, what the user wrote, and the defaults of its mode.
 
-    ``http`` is added: whether HTTP is spoken there, whatever the mode. Such a service is forwarded where its own layer is 4,
-    and then HAProxy does not look into it either: mode tcp and its defaults, and the check of http.
+    ``http`` is added: whether HTTP is spoken there, whatever the mode. Such a service is forwarded where its own layer
+    is 4, and then HAProxy does not look into it either: mode tcp and its defaults, and the check of http.
     """
     base = {**known, **keys}
     mode = base.get("mode", "tcp")
@@ -169,8 +169,8 @@ def _with_affinity(services: list[Service]) -> list[Service]:
     """Let services with source persistence, the same nodes and the same length share a client's node.
 
     A table shared by services with different nodes would name a node that one of them does not have: each of the two
-    would then overwrite the other's entry at every connection. HTTP at layer 4 shares with nothing else: a viewer need not
-    follow the modalities, and stays at its layer whatever theirs is.
+    would then overwrite the other's entry at every connection. HTTP at layer 4 shares with nothing else: a viewer need
+    not follow the modalities, and stays at its layer whatever theirs is.
     """
     groups: dict[tuple[Any, ...], str] = {}
     result = []

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Node:
-    """A PACS server as one service sees it; ``id`` and ``cookie`` are derived from its name, whatever its place in a list."""
+    """A PACS server as one service sees it; ``id`` and ``cookie`` are derived from its name."""
 
     name: str
     address: str
@@ -29,7 +29,7 @@ class Service:
     """A virtual service. ``persist_for`` and ``timeout`` are seconds.
 
     ``mode``: HAProxy's. ``http``: whether HTTP is spoken, which HAProxy sees in mode http alone.
-    ``affinity``: the service whose clients' nodes it shares, itself where it is the first; None where there is no table.
+    ``affinity``: the service whose clients' nodes it shares, itself where it is the first; None without a table.
     ``layer``: 7, or 4 where the kernel forwards the connections and HAProxy serves in its place only.
     """
 
@@ -83,8 +83,8 @@ class Host:
     """One load balancer.
 
     ``peers``: the other load balancers (name and address), reached or not.
-    ``gateway``: the address whose answer shows that the host is not cut off (a link-local one with ``%`` and its interface);
-    None where nothing is asked.
+    ``gateway``: the address whose answer shows that the host is not cut off (a link-local one with ``%`` and its
+    interface); None where nothing is asked.
     ``ports``: what HAProxy listens on there (address, port and for what).
     ``unmirrored``: addresses and networks whose connections are the hosts' own.
     """

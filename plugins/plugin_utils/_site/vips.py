@@ -18,8 +18,10 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types impo
 def written(
     of_site: tuple[str, int | None] | None, of_services: Mapping[str, tuple[str, int | None]]
 ) -> dict[str, WrittenVip]:
-    """Return each VIP by address. infinitt_vip comes first, because VRRP announces the first one; it is left out if every
-    service has its own VIP."""
+    """Return each VIP by address. infinitt_vip comes first, because VRRP announces the first one.
+
+    It is left out if every service has its own VIP.
+    """
     found: dict[str, WrittenVip] = {}
     used = {ip for ip, _prefix in of_services.values()}
     if of_site and (of_site[0] in used or not used):
