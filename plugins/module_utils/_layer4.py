@@ -23,6 +23,7 @@ NOTHING = {
     "current": False,
     "fault": "",
     "guard": False,
+    "peers": {},
     "haproxy_answers": False,
     "must_not_hold": False,
     "interfaces": [],

@@ -45,7 +45,7 @@ def command_lines() -> list[list[str]]:
     return found
 
 
-def until(condition, seconds: float = 5):
+def until(condition, seconds: float = 20):
     """Poll a condition; return its first true value, or the last one."""
     deadline = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < deadline:
@@ -78,7 +78,7 @@ class Host:
 
     def __call__(self, *words: str, stdin: str = "", check: bool = True) -> str:
         done = subprocess.run(
-            self.command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=30
+            self.command(*words), input=stdin, capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0 or not check, f"{words}: {done.stderr}"
         return done.stdout
@@ -254,7 +254,7 @@ class Connections:
         self.process.stdin.flush()
 
     def answers(self) -> list[str]:
-        """What each of the connections got, in words; it waits for them, for 15 s at most."""
+        """What each of the connections got, in words; it waits for them, for 40 s at most."""
         return json.loads(self.process.stdout.readline())
 
 
@@ -278,7 +278,7 @@ async def ask(connection, line):
     reader, writer = connection
     try:
         writer.write(line)
-        return "answered" if await asyncio.wait_for(reader.readline(), 15) == line else "closed"
+        return "answered" if await asyncio.wait_for(reader.readline(), 40) == line else "closed"
     except asyncio.TimeoutError:
         return "silent"
     except OSError as error:

@@ -149,6 +149,7 @@ def layer4(entry="4711", received=("4711", "4712"), mirror=True):
         "current": True,
         "fault": "",
         "guard": True,
+        "peers": {},
         "haproxy_answers": True,
         "obstacles": [],
         "services": {"dicom": {"pacs1": {"state": "up", "slots": 131}, "pacs2": {"state": "down", "slots": 0}}},

@@ -92,6 +92,22 @@ def _daemon(name: str, layer4: Layer4, drifted: bool) -> Iterator[Problem]:
         )
 
 
+def peers_silent(site: Site, observed: Observed) -> Iterator[Problem]:
+    """A host does not learn whether another one is ready for the VIP, though that one is running."""
+    names = {peer["address"]: peer["name"] for peer in site["peers"]}
+    for name, host in observed.items():
+        for address, ready in host["layer4"]["peers"].items():
+            peer = names.get(address)
+            if ready is None and peer in observed and observed[peer]["layer4"]["running"]:
+                yield Problem(
+                    "peer_silent",
+                    name,
+                    f"{peer} does not tell {name} whether it is ready for the VIP, so {name} would keep the VIP even if"
+                    " its HAProxy failed.",
+                    f"Check that UDP port 1024 passes between {name} and {address}.",
+                )
+
+
 def connection_table(name: str, host: Host) -> Iterator[Problem]:
     """Room and memory of the kernel's connection table."""
     if not host["layer4"]["deployed"]:

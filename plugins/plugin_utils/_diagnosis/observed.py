@@ -126,6 +126,7 @@ class Layer4(TypedDict):
     flows: Mapping[str, Mapping[str, int]]
     table: Mapping[str, int]
     mirror: Mapping[str, Any]
+    peers: Mapping[str, bool | None]
     connections: Connections
     received: list[str]
     test_entry: str

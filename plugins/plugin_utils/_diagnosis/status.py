@@ -54,6 +54,7 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
         for name, host in observed.items():
             found += forwarding.forwarding(name, host)
             found += forwarding.connection_table(name, host)
+        found += forwarding.peers_silent(site, observed)
         found += mirror.silent(site, observed)
         found += mirror.incomplete(site, observed)
         found += mirror.not_on_active(site, observed)

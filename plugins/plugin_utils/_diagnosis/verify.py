@@ -119,6 +119,7 @@ def _layer4(
     for name, host in observed.items():
         verdict.broken.extend(forwarding.forwarding(name, host))
         verdict.notices.extend(forwarding.unguarded(name, host))
+    verdict.broken.extend(forwarding.peers_silent(site, observed))
     for end in through:
         found = holders(observed, end["address"])
         if not end["reachable"]:

@@ -195,7 +195,7 @@ def test_a_standby_asks_for_its_copies_anew(service, clock, here, monkeypatch):
 def test_a_host_whose_haproxy_is_silent_leaves_the_vip_to_a_peer_that_is_ready(
     service, tmp_path, clock, monkeypatch, peer_ready
 ):
-    monkeypatch.setattr(peers, "any_ready", lambda hosts, port: peer_ready)
+    monkeypatch.setattr(peers, "any_ready", lambda own, hosts, port: peer_ready)
     service.config = config.Config(service.config.services, state_file=str(tmp_path / "state"))
     service.fault = ""
     service.judge()

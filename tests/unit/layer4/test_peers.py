@@ -20,6 +20,7 @@ import time
 import pytest
 from layer4 import keepalived, peers, system
 
+OWN = "127.0.0.1"
 READY = {"keepalived": ["BACKUP"], "haproxy": True, "fault": ""}
 
 
@@ -70,28 +71,35 @@ def peer(monkeypatch):
 
 def test_a_peer_says_whether_it_is_ready(peer):
     _responder, port, said = peer
-    assert peers.any_ready(["127.0.0.1"], port)
+    assert peers.any_ready(OWN, ["127.0.0.1"], port)
     said["keepalived"] = ["FAULT"]
     time.sleep(peers.FRESH)
-    assert not peers.any_ready(["127.0.0.1"], port)
+    assert not peers.any_ready(OWN, ["127.0.0.1"], port)
+
+
+def test_each_peer_is_told_apart(peer):
+    _responder, port, said = peer
+    said["haproxy"] = False
+    answers = dict(peers.ask(OWN, ["127.0.0.2", "127.0.0.1"], port))
+    assert list(answers) == ["127.0.0.1"] and not peers.is_ready(answers["127.0.0.1"])
 
 
 def test_one_of_several_is_enough_and_whoever_is_silent_is_not_ready(peer):
     _responder, port, _said = peer
-    assert peers.any_ready(["127.0.0.2", "127.0.0.1"], port)
+    assert peers.any_ready(OWN, ["127.0.0.2", "127.0.0.1"], port)
     began = time.monotonic()
-    assert not peers.any_ready(["127.0.0.2"], port)
-    assert not peers.any_ready([], port)
+    assert not peers.any_ready(OWN, ["127.0.0.2"], port)
+    assert not peers.any_ready(OWN, [], port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.3", 0))
-        assert not peers.any_ready(["127.0.0.3"], silent.getsockname()[1])
+        assert not peers.any_ready(OWN, ["127.0.0.3"], silent.getsockname()[1])
     assert time.monotonic() - began < 2 * peers.ASKING
 
 
 def test_a_stranger_is_not_answered(peer):
     responder, port, _said = peer
     responder.configure("127.0.0.1", port, ["127.0.0.9"])
-    assert not peers.any_ready(["127.0.0.1"], port)
+    assert not peers.any_ready(OWN, ["127.0.0.1"], port)
 
 
 @pytest.mark.parametrize("answer", [READY, {**READY, "number": "0" * 16}, [], "no JSON"])
@@ -106,7 +114,7 @@ def test_an_answer_to_another_question_is_none(answer):
 
         thread = threading.Thread(target=lie)
         thread.start()
-        assert not peers.any_ready(["127.0.0.1"], port)
+        assert not peers.any_ready(OWN, ["127.0.0.1"], port)
         thread.join()
 
 

@@ -11,7 +11,7 @@ import json
 import time
 import types
 
-from layer4 import config, status, system
+from layer4 import config, peers, status, system
 
 
 def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
@@ -98,3 +98,12 @@ def test_units_that_an_earlier_configuration_has_left_are_named_too(told, tmp_pa
     assert status.unit_names(alone) == ["layer4.service", *logs]
     (tmp_path / "layer4.conf").touch()
     assert status.unit_names(alone) == ["layer4.service", "conntrackd.service", *logs]
+
+
+def test_the_status_tells_which_peers_are_ready_and_which_do_not_answer(told, monkeypatch):
+    config.CONFIGURATION.write_text(json.dumps({**told, "peers": ["198.51.100.12", "198.51.100.13", "198.51.100.14"]}))
+    ready = {"keepalived": ["BACKUP"], "haproxy": True, "fault": ""}
+    answers = {"198.51.100.12": ready, "198.51.100.14": {**ready, "haproxy": False}}
+    monkeypatch.setattr(peers, "ask", lambda own, hosts, port, timeout: iter(answers.items()))
+    expected = {"198.51.100.12": True, "198.51.100.13": None, "198.51.100.14": False}
+    assert status.status()["peers"] == expected

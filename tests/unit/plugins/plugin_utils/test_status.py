@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from observations import HOSTS, NOW, VIP, forwarders, node, pair, site, undeployed
+from observations import ADDRESSES, HOSTS, NOW, VIP, forwarders, node, pair, site, undeployed
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
 
@@ -370,3 +370,15 @@ def test_a_mirror_that_is_silent_one_way(forwarding):
 def test_a_host_that_never_forwarded(forwarding):
     forwarding["lb2"]["layer4"] = undeployed()
     assert texts(forwarding, FORWARDED) == ["No answer from layer 4 on lb2: /usr/local/sbin/layer4 is not installed."]
+
+
+def test_a_load_balancer_that_does_not_answer_whether_it_is_ready_for_the_vip(forwarding):
+    peers = forwarding["lb1"]["layer4"]["peers"]
+    peers[ADDRESSES["lb2"]] = False
+    assert problems(forwarding, FORWARDED) == [], "that it is not ready has another reason"
+    peers[ADDRESSES["lb2"]] = None
+    (problem,) = problems(forwarding, FORWARDED)
+    assert (problem.code, problem.where) == ("peer_silent", "lb1")
+    assert problem.text.startswith("lb2 does not tell lb1 whether it is ready for the VIP")
+    forwarding["lb2"]["layer4"]["running"] = False
+    assert "peer_silent" not in codes(forwarding, FORWARDED)

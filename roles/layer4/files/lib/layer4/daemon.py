@@ -142,7 +142,7 @@ class Daemon:
             )  # no rules: a VIP here would end what the other host's connections are
         else:
             if now - self.peers_asked >= 0.5:
-                self.peer_ready = peers.any_ready(self.config.peers, self.config.peers_port)
+                self.peer_ready = peers.any_ready(self.config.address, self.config.peers, self.config.peers_port)
                 self.peers_asked = time.monotonic()
             must_not = self.peer_ready
         if must_not != self.must_not:

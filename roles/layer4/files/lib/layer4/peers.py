@@ -10,11 +10,12 @@ not ready.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import time
-from typing import Callable
+from typing import Callable, Iterator
 
 from . import address, keepalived, system
 
@@ -33,35 +34,36 @@ def is_ready(answer: dict) -> bool:
     return set(states) <= {"BACKUP", "MASTER"} and answer.get("haproxy") is True and answer.get("fault") == ""
 
 
-def any_ready(hosts: list[str], port: int) -> bool:
-    """Ask these hosts at once whether one of them is ready, and wait until one says so."""
+def ask(own: str, hosts: list[str], port: int, timeout: float = ASKING) -> Iterator[tuple[str, dict]]:
+    """Ask these hosts at once, from this host's own address; yield each with its answer, as they come (timeout in seconds)."""
     number = os.urandom(8).hex()
-    asked: dict[socket.socket, str] = {}
-    try:
+    waiting: dict[socket.socket, str] = {}
+    with contextlib.ExitStack() as stack:
         for host in hosts:
-            asker = socket.socket(_family(host), socket.SOCK_DGRAM)
-            asked[asker] = host
-            asker.setblocking(False)
+            asker = stack.enter_context(socket.socket(_family(host), socket.SOCK_DGRAM))
             try:
+                asker.setblocking(False)
+                asker.bind((own, 0))
                 asker.connect((host, port))
                 asker.send(GREETING + number.encode())
+                waiting[asker] = host
             except OSError:
-                pass  # no route, or nobody listens: not ready
-        deadline = time.monotonic() + ASKING
-        waiting = set(asked)
+                pass  # there is no path to it
+        deadline = time.monotonic() + timeout
         while waiting and time.monotonic() < deadline:
             for asker in system.wait(deadline - time.monotonic(), waiting):
-                waiting.discard(asker)
+                host = waiting.pop(asker)
                 try:
                     answer = json.loads(asker.recv(4096).decode())
                 except (OSError, ValueError):
                     continue
-                if isinstance(answer, dict) and answer.get("number") == number and is_ready(answer):
-                    return True
-        return False
-    finally:
-        for asker in asked:
-            asker.close()
+                if isinstance(answer, dict) and answer.get("number") == number:
+                    yield host, answer
+
+
+def any_ready(own: str, hosts: list[str], port: int) -> bool:
+    """Is one of these hosts ready? Whoever does not answer is not."""
+    return any(is_ready(answer) for _host, answer in ask(own, hosts, port))
 
 
 class Responder:

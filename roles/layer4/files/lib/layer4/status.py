@@ -11,7 +11,7 @@ import os
 import pathlib
 import time
 
-from . import config, conntrack, daemon, firewall, sync, sysctl, system
+from . import config, conntrack, daemon, firewall, peers, sync, sysctl, system
 
 # Files that a process reads only as it starts.
 FILES = {
@@ -20,6 +20,7 @@ FILES = {
 }
 FLOWS_FILES = ("/etc/systemd/system/layer4-flows@.service",)
 MIRROR = pathlib.Path("/etc/systemd/system/conntrackd.service.d/layer4.conf")
+PEERS = 2  # seconds for the other load balancers to answer; a person can wait longer than the daemon
 AT_BOOT = pathlib.Path("/etc/systemd/system/multi-user.target.wants")
 
 
@@ -99,6 +100,7 @@ def status() -> dict:
             "established_timeout": int(established or sysctl.ESTABLISHED_TIMEOUT),
         },
         "mirror": _mirror(wanted.mirrored),
+        "peers": _peers(wanted),
     }
 
 
@@ -107,6 +109,12 @@ def _flows(service: dict) -> dict[str, int]:
     found = conntrack.dump("--dst", service["address"], "--dport", str(service["port"]))
     endpoints = [(flow["node"], flow["node_port"]) for flow in found if not flow["ended"]]
     return {node["name"]: endpoints.count((node["address"], node["port"])) for node in service["nodes"]}
+
+
+def _peers(wanted: config.Config) -> dict[str, bool | None]:
+    """Say of each other load balancer whether it is ready for the VIP; None where it does not answer."""
+    answers = dict(peers.ask(wanted.address, wanted.peers, wanted.peers_port, PEERS)) if wanted.address else {}
+    return {host: peers.is_ready(answers[host]) if host in answers else None for host in wanted.peers}
 
 
 def _mirror(wanted: bool) -> dict:
