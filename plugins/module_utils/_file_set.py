@@ -63,10 +63,14 @@ class FileSet:
         return Comparison(files, fingerprint, here, self.record)
 
     def prepare(self, comparison: Comparison) -> None:
-        """Write the files that no program has to accept, and keep no record: their package is not installed yet."""
+        """Write the files that no program has to accept. Only the directories made are recorded: it is no deployment yet."""
+        made: list[str] = []
         for wanted in comparison.differing:
             if not wanted.validate:
-                atomic.place(wanted.file, [])
+                atomic.place(wanted.file, made)
+        if made:
+            self.record = {**self.record, "directories": [*self.record.get("directories", []), *made]}
+            _store(self._record_path, self.record)
 
     def deploy(self, comparison: Comparison) -> None:
         """Replace what differs, once every program has accepted its file. Raises Refused, and then all is as it was."""

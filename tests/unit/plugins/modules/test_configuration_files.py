@@ -220,6 +220,14 @@ def test_without_its_package_only_what_needs_no_validation_is_written(host):
     assert host.tree() == {"drop-in.conf": "1\n"} and not host.records.exists()
 
 
+def test_a_directory_that_was_made_before_its_package_was_there_goes_with_its_last_file(host):
+    files = [host.file("unit.d/drop-in.conf", "1\n")]
+    assert host.run(*files, packages=["no-such-package"])["deployed"] == {}
+    assert host.run(*files)["changed"] and host.run(*files)["changed"] is False
+    host.run()
+    assert host.tree() == {}
+
+
 @pytest.mark.parametrize(
     "entry, sentence",
     [
