@@ -63,7 +63,7 @@ class FileSet:
         return Comparison(files, fingerprint, here, self.record)
 
     def prepare(self, comparison: Comparison) -> None:
-        """Write the files that no program has to accept. Only the directories made are recorded: it is no deployment yet."""
+        """Write the files that no program has to accept. It is no deployment yet: only the directories are recorded."""
         made: list[str] = []
         for wanted in comparison.differing:
             if not wanted.validate:

@@ -12,62 +12,44 @@ import grp
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from peers import run_module
 
-REPOSITORY = Path(__file__).parents[4]
-OWNER = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
-ACCEPTS = ["/bin/grep", "-q", "good", "%s"]
-# The module as it is sent to a host, but for the place of its records.
-PROGRAM = """
-import sys
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set
 from ansible_collections.pacs.loadbalancer.plugins.modules import configuration_files
-_file_set.DIRECTORY = sys.argv.pop()
-%s
-configuration_files.main()
-"""
-# Is killed before the n-th rename or removal.
-KILLED = """
-import os
-left = [%d]
-def mortal(act):
-    def acts(*arguments, **more):
-        left[0] -= 1
-        if left[0] < 0:
-            os.kill(os.getpid(), 9)
-        return act(*arguments, **more)
-    return acts
-os.replace, os.unlink = mortal(os.replace), mortal(os.unlink)
-"""
+
+OWNER = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
+ACCEPTS = ["/bin/grep", "-q", "good", "%s"]
 
 
 class Host:
     """A directory with the set's files, and the module's answers."""
 
-    def __init__(self, directory):
-        self.directory = directory
+    def __init__(self, directory, capsys):
+        self.directory, self.capsys = directory, capsys
         self.records = directory / "records"
 
     def file(self, name, text, **more):
         content = base64.b64encode(text.encode()).decode()
         return {"path": str(self.directory / name), "content": content, **OWNER, **more}
 
-    def run(self, *files, check=False, before="", **more):
+    def run(self, *files, check=False, **more):
         asked = {"name": "set", "files": files, "_ansible_check_mode": check, "_ansible_diff": True, **more}
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM % before, str(self.records)],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": asked}),
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "collections")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.killed = done.returncode == -signal.SIGKILL
-        return json.loads(done.stdout) if done.stdout else {}
+        _file_set.DIRECTORY = str(self.records)
+        return run_module(configuration_files, self.capsys, **asked)[1]
+
+    def run_killed(self, *files, moment, **more):
+        """Run it in a process that is killed before its n-th rename or removal. Return whether it was."""
+        process = os.fork()
+        if process == 0:
+            os.replace, os.unlink = _mortal(os.replace, os.unlink, moment=moment)
+            try:
+                self.run(*files, **more)
+            finally:
+                os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
 
     def text(self, name):
         return (self.directory / name).read_text()
@@ -81,9 +63,25 @@ class Host:
         }
 
 
+def _mortal(*functions, moment):
+    left = [moment]
+
+    def mortal(function):
+        def call(*arguments, **more):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **more)
+
+        return call
+
+    return map(mortal, functions)
+
+
 @pytest.fixture
-def host(tmp_path):
-    return Host(tmp_path)
+def host(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(_file_set, "DIRECTORY", "")  # and back again
+    return Host(tmp_path, capsys)
 
 
 def said(answer, key):
@@ -244,19 +242,17 @@ def test_what_cannot_be_written_is_said_in_a_sentence(host, entry, sentence):
     assert host.tree() == {}
 
 
-def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(tmp_path):
-    """Whenever it is killed: each file is the former or the new one, the next run converges, and `restored` knows the
-    former.
-    """
-    moment = 0
+def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(host):
+    """Each file is then the former or the new one, and `restored` still knows the former ones."""
+    directory, moment = host.directory, 0
     while True:
-        (tmp_path / str(moment)).mkdir()
-        host = Host(tmp_path / str(moment))
+        host.directory = directory / str(moment)
+        host.directory.mkdir()
+        host.records = host.directory / "records"
         former = [host.file(name, "former\n") for name in ("one", "two", "gone")]
         new = [host.file(name, "new\n") for name in ("one", "two", "three")]
         host.run(*former, fingerprint="former")
-        host.run(*new, fingerprint="new", before=KILLED % moment)
-        if not host.killed:
+        if not host.run_killed(*new, fingerprint="new", moment=moment):
             break
         assert set(host.tree().values()) <= {"former\n", "new\n"}
         assert {"one", "two"} <= set(host.tree())
