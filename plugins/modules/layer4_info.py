@@ -117,8 +117,8 @@ must_not_hold:
   sample: false
 peers:
   description:
-    - By address of each other load balancer, whether it is ready to hold the VIPs. Its Keepalived is standby or active then, its HAProxy
-      answers and its kernel has the rules.
+    - By address of each other load balancer, whether it is ready to hold the VIPs. Its Keepalived is standby or active
+      then, its HAProxy answers and its kernel has the rules.
     - Null if it does not answer. Then this host would keep the VIPs even without HAProxy.
   type: dict
   returned: always

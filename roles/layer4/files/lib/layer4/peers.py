@@ -35,7 +35,10 @@ def is_ready(answer: dict) -> bool:
 
 
 def ask(own: str, hosts: list[str], port: int, timeout: float = ASKING) -> Iterator[tuple[str, dict]]:
-    """Ask these hosts at once, from this host's own address; yield each with its answer, as they come (timeout in seconds)."""
+    """Ask these hosts at once, from this host's own address; yield each with its answer, as they come.
+
+    ``timeout``: seconds.
+    """
     number = os.urandom(8).hex()
     waiting: dict[socket.socket, str] = {}
     with contextlib.ExitStack() as stack:
