@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from typing import Awaitable, Iterator
+from typing import Awaitable, Iterator, cast
 
 from . import _http_head as http_head
 from ._check import Check
@@ -160,8 +160,8 @@ class Conversation:
         self._socket.close()
 
     async def _exchange(self, request: bytes, decoder: Requestor | http_head.HeadDecoder):
-        assert self._socket is not None, "every phase comes after connect()"
-        await self._loop.sock_sendall(self._socket, request)
+        connection = cast(socket.socket, self._socket)  # every phase comes after connect()
+        await self._loop.sock_sendall(connection, request)
         data = b""
         while True:
             answer = decoder.receive(data)
@@ -169,8 +169,8 @@ class Conversation:
                 return answer
             # Acknowledge at once: a peer with Nagle's algorithm that sends an answer in two parts, as DCMTK does,
             # otherwise waits 40 ms before the second. The kernel does not keep this setting.
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            data = await self._loop.sock_recv(self._socket, _RECEIVE)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            data = await self._loop.sock_recv(connection, _RECEIVE)
             if not data:
                 how = "in the middle of" if decoder.pending else "without"
                 raise Failure("closed", f"closed the connection {how} {_AWAITED[self._phase]}")

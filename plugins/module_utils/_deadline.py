@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 #: A timer that fires later than this (s) shows that this process did not run meanwhile.
 LATE = 0.01
@@ -25,9 +26,7 @@ class Deadline:
 
     async def __aenter__(self) -> Deadline:
         self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None, "a deadline needs a task that it can cancel"
-        self._task = task
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # None only outside of coroutines
         self._arm(self._loop.time() + self._seconds)
         return self
 
