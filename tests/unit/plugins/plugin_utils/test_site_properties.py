@@ -38,6 +38,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables 
 EXAMPLES = int(os.environ.get("PACS_EXAMPLES", "200"))
 BATCH = 100  # sites that one process renders
 KNOWN = PRODUCT["__infinitt_services"]
+SPOILERS = [*" #\"'\\{}%$!/@,;:-.|&<\n\r\t\x00", "{{1}}", "ä", "\u2028"]
 
 # --- what a user may write, by the table ------------------------------------------------------------------------------
 
@@ -71,8 +72,9 @@ def is_right(parser):
 
 code = st.integers(100, 599).map(str)
 codes = code | code | st.tuples(code, code).map("-".join)
-names = st.text(alphabet=[*string.ascii_letters, *string.digits, *"_.-"], min_size=1, max_size=63).filter(
-    values.NAME.fullmatch
+plain = st.text(alphabet=[*string.ascii_letters, *string.digits, *"_.-"], min_size=1, max_size=63)
+names = st.tuples(plain.filter(values.NAME.fullmatch), st.integers(1, 20), st.sampled_from(SPOILERS)).map(
+    lambda drawn: drawn[0][:62] + (drawn[2] if drawn[1] == 13 else "")
 )
 switches = st.booleans() | st.sampled_from(["true", "yes", "False", " no "])
 times = (
@@ -126,7 +128,6 @@ HOST = {
     "infinitt_gateway": st.sampled_from(["none", "198.51.100.1", "2001:db8::1", "fe80::1%eth0"]),
     "infinitt_mirror_address": st.nothing(),
 }
-SPOILERS = [*" #\"'\\{}%$!/@,;:-.|&<\n\r\t\x00", "{{1}}", "ä", "\u2028"]
 # Nothing of a form that is asked for.
 HOSTILE = [
     "a\n    bind :23",
