@@ -98,7 +98,7 @@ def peers_silent(site: Site, observed: Observed) -> Iterator[Problem]:
     for name, host in observed.items():
         for address, ready in host["layer4"]["peers"].items():
             peer = names.get(address)
-            if ready is None and peer in observed and observed[peer]["layer4"]["running"]:
+            if ready is None and peer and peer in observed and observed[peer]["layer4"]["running"]:
                 yield Problem(
                     "peer_silent",
                     name,
