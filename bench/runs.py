@@ -34,7 +34,7 @@ def main() -> None:
     found = {}
     for layer, variable in LAYERS.items():
         first = site(variable)
-        unchanged = [site(variable) for _ in range(ROUNDS)]
+        unchanged = [site(variable) for _round in range(ROUNDS)]
         # One line of keepalived.conf, on both hosts: there and back.
         changed = [site(variable, "infinitt_failover=fast"), site(variable)]
         found[layer] = {"first": [first], "unchanged": unchanged, "one line": changed}
