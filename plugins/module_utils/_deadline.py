@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 #: A timer that fires later than this (s) shows that this process did not run meanwhile.
 LATE = 0.01
@@ -26,7 +26,7 @@ class Deadline:
 
     async def __aenter__(self) -> Deadline:
         self._loop = asyncio.get_running_loop()
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())  # None only outside of coroutines
+        self._task = cast("asyncio.Task[None]", asyncio.current_task())  # None only outside of coroutines
         self._arm(self._loop.time() + self._seconds)
         return self
 
