@@ -56,3 +56,23 @@ def build(site_hosts=None, lost=(), **written):
 
 def service(site, name):
     return next(service for service in site.services if service.name == name)
+
+
+# Nothing of a form that is asked for.
+HOSTILE = [
+    "a\n    bind :23",
+    "a\r",
+    "a b",
+    "a#b",
+    'a"b',
+    "a'b",
+    "a\\",
+    "a}",
+    "a{{1}}",
+    "a{%raw%}",
+    "a\u2028b",
+    "a\x00",
+    "$a",
+    "a!b",
+    "-a",
+]

@@ -14,7 +14,7 @@ import shutil
 
 import pytest
 import rendering
-from factories import NODES, build, facts, hosts
+from factories import HOSTILE, NODES, build, facts, hosts
 from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says, on_this_machine
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -442,23 +442,6 @@ def test_without_a_gateway_none_is_asked(rendered):
 
 # --- nothing breaks out -----------------------------------------------------------------------------------------------
 
-HOSTILE = [
-    "a\n    bind :23",
-    "a\r",
-    "a b",
-    "a#b",
-    'a"b',
-    "a'b",
-    "a\\",
-    "a}",
-    "a{{1}}",
-    "a{%raw%}",
-    "a\u2028b",
-    "a\x00",
-    "$a",
-    "a!b",
-    "-a",
-]
 REFUSED = {
     "node's name": lambda text: {"infinitt_nodes": [{**NODES[0], "name": text}, NODES[1]]},
     "node's address": lambda text: {"infinitt_nodes": [{**NODES[0], "address": text}, NODES[1]]},

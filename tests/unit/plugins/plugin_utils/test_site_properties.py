@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import rendering
-from factories import DEFAULTS, PRODUCT, build, facts
+from factories import DEFAULTS, HOSTILE, PRODUCT, build, facts
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from programs import haproxy_says, in_namespace, keepalived_says, on_this_machine
@@ -128,23 +128,6 @@ HOST = {
     "infinitt_gateway": st.sampled_from(["none", "198.51.100.1", "2001:db8::1", "fe80::1%eth0"]),
     "infinitt_mirror_address": st.nothing(),
 }
-# Nothing of a form that is asked for.
-HOSTILE = [
-    "a\n    bind :23",
-    "a\r",
-    "a b",
-    "a#b",
-    'a"b',
-    "a'b",
-    "a\\",
-    "a}",
-    "a{{1}}",
-    "a{%raw%}",
-    "a\u2028b",
-    "a\x00",
-    "$a",
-    "-a",
-]
 scalars = (
     st.none()
     | st.booleans()
