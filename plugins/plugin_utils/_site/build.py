@@ -21,6 +21,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
+    RUN_VARIABLES,
     SITE_VARIABLES,
     check_equal,
     check_names,
@@ -38,7 +39,7 @@ def build(
 ) -> Site:
     """Return the site that the user's variables describe.
 
-    ``variables``: the site's variables by name (``infinitt_vip``, ...), the same on every host.
+    ``variables``: the variables of the site and of the run by name (``infinitt_vip``, ...), the same on every host.
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
     the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``),
     ``ansible_host``, ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did
@@ -53,6 +54,7 @@ def build(
     check_names(problems, hosts)
     check_equal(problems, hosts)
     given = read(problems, SITE_VARIABLES, variables)
+    of_run = read(problems, RUN_VARIABLES, variables)
     if given["infinitt_stats_port"] and not is_set(variables.get("infinitt_stats_password")):
         problems.note(
             "infinitt_stats_password",
@@ -94,6 +96,7 @@ def build(
         preflight=given["infinitt_preflight"],
         failover=given["infinitt_failover"],
         stats_port=given["infinitt_stats_port"],
+        run={name.replace("infinitt_", ""): value for name, value in of_run.items()},
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
         router_id=given["infinitt_router_id"] or (int(netaddr.IPAddress(vip[0])) & 0xFF or 1 if vip else 0),
     )

@@ -103,7 +103,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Site:
-    """The whole site, or the reasons why there is none (``problems``, one sentence each)."""
+    """The whole site, or the reasons why there is none (``problems``, one sentence each).
+
+    ``run``: what was asked of this run, by the variable's name without its prefix.
+    """
 
     problems: list[str] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
@@ -113,3 +116,4 @@ class Site:
     preflight: str = "all"
     failover: str = "standard"
     stats_port: int | None = None
+    run: dict[str, Any] = field(default_factory=dict)

@@ -20,14 +20,14 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Integer, Text
 
 GROUP = "loadbalancers"  # the inventory's group of hosts that run HAProxy and Keepalived
-SITE, HOST = "site", "host"
+SITE, HOST, RUN = "site", "host", "run"
 
 
 @dataclass(frozen=True)
 class Variable:
     """A variable of the user's.
 
-    ``scope``: SITE (the same on every load balancer) or HOST (may differ).
+    ``scope``: SITE (the same on every load balancer), HOST (may differ) or RUN (what is asked of one run of a playbook).
     ``parser``: None for a list or a mapping, whose parts have parsers of their own.
     ``default``: the parsed value where nothing is written.
     ``secret``: its value appears in no sentence and is not part of the site.
@@ -54,9 +54,12 @@ VARIABLES = (
     Variable("infinitt_interface", HOST, values.interface),
     Variable("infinitt_gateway", HOST, values.gateway),
     Variable("infinitt_mirror_address", HOST, values.address),
+    Variable("infinitt_wait", RUN, values.duration, default=1800),
+    Variable("infinitt_force", RUN, values.boolean, default=False),
 )
 SITE_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == SITE}
 HOST_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == HOST}
+RUN_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == RUN}
 
 NODE_KEYS: dict[str, Callable[[Any], Any]] = {
     "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),

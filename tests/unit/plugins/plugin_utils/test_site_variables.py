@@ -17,6 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values imp
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     HOST_VARIABLES,
     NODE_KEYS,
+    RUN_VARIABLES,
     SERVICE_KEYS,
     SITE_VARIABLES,
     VARIABLES,
@@ -49,10 +50,10 @@ def test_the_argument_specs_name_every_key_of_a_node_and_of_a_service():
         assert word in named
 
 
-def test_the_defaults_have_every_variable_of_the_site_and_mention_those_of_a_host():
+def test_the_defaults_have_every_variable_of_the_site_and_mention_those_of_a_host_and_of_a_run():
     assert list(DEFAULTS) == list(SITE_VARIABLES)
     text = (ROLE / "defaults/main.yml").read_text()
-    assert re.findall(r"^# (infinitt_\w+):", text, re.MULTILINE) == list(HOST_VARIABLES)
+    assert re.findall(r"^# (infinitt_\w+):", text, re.MULTILINE) == [*HOST_VARIABLES, *RUN_VARIABLES]
 
 
 @pytest.mark.parametrize("variable", SITE_VARIABLES.values(), ids=lambda variable: variable.name)
@@ -67,6 +68,7 @@ def test_a_default_is_the_one_that_holds_where_nothing_is_written(variable):
 def test_every_variable_is_read_in_the_hosts_own_play():
     assert RUN["__infinitt_variables"] == {name: "{{ %s }}" % name for name in SITE_VARIABLES}
     assert RUN["__infinitt_host_variables"] == {name: "{{ %s | default('') }}" % name for name in HOST_VARIABLES}
+    assert RUN["__infinitt_run_variables"] == {name: "{{ %s | default('') }}" % name for name in RUN_VARIABLES}
 
 
 @pytest.mark.parametrize(
