@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's part of the module run_lock: who this run is, and whether a run that left a lock behind still exists."""
+"""The controller's part of the module run_lock: who this run is, and whether a run that left its lock still exists."""
 
 from __future__ import annotations
 

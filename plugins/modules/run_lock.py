@@ -10,8 +10,8 @@ module: run_lock
 short_description: Keep two runs from changing a load balancer at once
 version_added: "1.0.0"
 description:
-  - A lock on the host, in C(/run/pacs.loadbalancer). It says who has it, for what, since when and until when, and ends by
-    itself. Taking and releasing it writes a line to the host's journal.
+  - A lock on the host, in C(/run/pacs.loadbalancer). It says who has it, for what, since when and until when, and ends
+    by itself. Taking and releasing it writes a line to the host's journal.
   - The task fails where another run has the lock. A run on the same controller whose process has ended has it no more.
 options:
   state:
@@ -38,7 +38,9 @@ options:
     type: str
     default: ""
   by:
-    description: The person or the job, for the journal and for whoever finds the lock taken. Unset, the user and the host on which Ansible runs.
+    description:
+      - The person or the job, for the journal and for whoever finds the lock taken. Unset, the user and the host on
+        which Ansible runs.
     type: str
     default: ""
   instead:

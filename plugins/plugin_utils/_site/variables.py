@@ -27,7 +27,7 @@ SITE, HOST, RUN = "site", "host", "run"
 class Variable:
     """A variable of the user's.
 
-    ``scope``: SITE (the same on every load balancer), HOST (may differ) or RUN (what is asked of one run of a playbook).
+    ``scope``: SITE (the same on every load balancer), HOST (may differ) or RUN (asked of one run of a playbook).
     ``parser``: None for a list or a mapping, whose parts have parsers of their own.
     ``default``: the parsed value where nothing is written.
     ``secret``: its value appears in no sentence and is not part of the site.
