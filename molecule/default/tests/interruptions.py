@@ -28,7 +28,7 @@ READS = {
     "set_fact",
     "setup",
 }
-READS |= {"infinitt_backend_check", "layer4_test_entry"}
+READS |= {"infinitt_backend_check", "layer4_test_entry", "run_lock"}
 KEYWORDS = {
     "name",
     "when",

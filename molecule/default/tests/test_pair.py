@@ -16,6 +16,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -383,6 +384,22 @@ def test_a_vip_that_moves_during_a_run_stops_it(lab, vip, holder):
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_finds_another_at_work_changes_nothing(lab):
+    locked = {"run": "tower-7/1/1", "act": "playbooks/switchover.yml", "by": "an operator", "since": time.time()}
+    record = json.dumps({**locked, "until": time.time() + 600})
+    before = {name: lab[name].check_output(CONFIGURATION) for name in PAIR}
+    lab["lb2"].check_output("echo %s > /run/pacs.loadbalancer/lock.json", record)
+    refused = play("site", infinitt_failover="conservative")
+    assert refused.code != 0 and "playbooks/switchover.yml runs here: an operator" in refused.said, refused.said
+    assert {name: lab[name].check_output(CONFIGURATION) for name in PAIR} == before
+    assert not lab["lb1"].file("/run/pacs.loadbalancer/lock.json").exists
+    lab["lb2"].check_output("rm /run/pacs.loadbalancer/lock.json")
+    for name in PAIR:
+        journal = lab[name].check_output("journalctl --identifier pacs.loadbalancer --output cat")
+        assert re.search(r"^playbooks/site\.yml \(.+ on .+\): begins$", journal, re.MULTILINE)
+        assert re.search(r"^playbooks/site\.yml \(.+ on .+\): ended$", journal, re.MULTILINE)
 
 
 def test_bad_input_is_told_at_once_with_any_tags_and_changes_nothing(lab):
