@@ -31,10 +31,8 @@ options:
     description: Seconds to wait for answers. Once every address has been answered for, 0.2 s are enough.
     type: float
     default: 1
-attributes:
-  check_mode:
-    description: Changes nothing, and so runs in check mode too.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 """

@@ -35,10 +35,8 @@ options:
     description: The systemd unit of HAProxy.
     type: str
     default: haproxy.service
-attributes:
-  check_mode:
-    description: Changes nothing, and so runs in check mode too.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 """

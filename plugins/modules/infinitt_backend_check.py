@@ -113,10 +113,8 @@ options:
     type: str
     choices: [all, any, none]
     default: all
-attributes:
-  check_mode:
-    description: Changes nothing, and so runs in check mode too.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 notes:
   - Needs only Python 3.8 or later on the host.
   - Not affiliated with INFINITT.

@@ -34,10 +34,8 @@ options:
     description: The systemd unit of Keepalived.
     type: str
     default: keepalived.service
-attributes:
-  check_mode:
-    description: Changes nothing, and so runs in check mode too.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 """

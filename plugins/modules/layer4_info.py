@@ -34,10 +34,8 @@ options:
     description: Seconds for each of the questions.
     type: float
     default: 10
-attributes:
-  check_mode:
-    description: Runs in check mode as otherwise.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 """

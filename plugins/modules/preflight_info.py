@@ -28,10 +28,8 @@ options:
     description: Seconds to wait for answers; see O(pacs.loadbalancer.address_owner#module:timeout).
     type: float
     default: 1
-attributes:
-  check_mode:
-    description: Changes nothing, and so runs in check mode too.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
 """

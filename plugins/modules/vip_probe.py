@@ -76,10 +76,8 @@ options:
     description: Header of an HTTP answer that names the node that sent it.
     type: str
     default: X-Node
-attributes:
-  check_mode:
-    description: Changes nothing, and so runs in check mode too.
-    support: full
+extends_documentation_fragment:
+  - pacs.loadbalancer.attributes.reads
 notes:
   - Needs only Python 3.8 or later on the host.
   - Use C(async) for a probe that takes longer than an Ansible connection lasts.
