@@ -12,7 +12,7 @@ import time
 
 from .blocking import Association
 
-TIMEOUT = 5  # seconds
+TIMEOUT = 20  # seconds: a node on a busy machine
 
 
 def visit_all(config: dict) -> None:
