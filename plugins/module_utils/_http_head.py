@@ -66,7 +66,7 @@ def head_request(path: str, host: str) -> bytes:
 
 @dataclass(frozen=True)
 class Head:
-    """Status and headers (names in lower case; of repeated ones the first)."""
+    """Status and headers (names in lower case; repeated ones joined by commas, RFC 9110 5.3)."""
 
     status: int
     headers: dict[str, str]
@@ -102,5 +102,6 @@ class HeadDecoder:
         for line in lines:
             name, colon, value = line.decode("latin-1").partition(":")
             if colon:
-                headers.setdefault(name.strip().lower(), value.strip())
+                key = name.strip().lower()
+                headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
         return Head(int(match[1]), headers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,8 @@ class Plan:
 
     interval, duration, timeout (of each request): seconds. hold: keep one association open, and send a C-ECHO on it
     every interval, or when the one before is answered if that is later. node_header: the HTTP header that names the
-    node. stop_file: end early when a file of that name exists.
+    node. stop_file: end early when a file of that name exists. node_cookie: the cookie that names the node, in place of
+    the header. keep_samples: return each request too.
     """
 
     address: str
@@ -42,6 +44,8 @@ class Plan:
     timeout: float
     node_header: str
     stop_file: str = ""
+    node_cookie: str = ""
+    keep_samples: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
@@ -97,7 +101,21 @@ class Pace:
 
     def summarise(self, samples: list[Sample], duration: float) -> dict:
         result = summarise(samples, duration, self.began, self.stalls)
-        return {**result, "probe_lag_ms": round(self.lag * 1000, 1)}
+        result["probe_lag_ms"] = round(self.lag * 1000, 1)
+        if self._plan.keep_samples:
+            result["samples"] = [
+                [round(s.sent, 4), round(s.ended, 4), s.node, s.failure.kind if s.failure else ""]
+                for s in sorted(samples, key=lambda sample: sample.sent)
+            ]
+        return result
+
+
+def _node(plan: Plan, headers: dict[str, str]) -> str:
+    """Return which node answered, as far as its answer says so."""
+    if not plan.node_cookie:
+        return headers.get(plan.node_header.lower(), "")
+    found = re.search(rf"(?:^|[\s,]){re.escape(plan.node_cookie)}=([^;,\s]*)", headers.get("set-cookie", ""))
+    return found.group(1) if found else ""
 
 
 async def _open_loop(plan: Plan) -> dict:
@@ -110,7 +128,7 @@ async def _open_loop(plan: Plan) -> dict:
     async def request() -> None:
         sent = pace.now()
         answer = await ask(plan.address, plan.port, plan.check, plan.timeout)
-        node = answer.head.headers.get(plan.node_header.lower(), "") if answer.head else ""
+        node = _node(plan, answer.head.headers) if answer.head else ""
         samples.append(Sample(sent, sent + answer.total, answer.failure, node[:_NODE_NAME]))
 
     def finished(task: asyncio.Task) -> None:
@@ -159,7 +177,12 @@ async def _held_association(plan: Plan) -> dict:
     if failure is None:
         await conversation.release_within(plan.timeout)
     conversation.close()
-    return {**result, "broken": failure is not None, "cause": failure and failure.text}
+    return {
+        **result,
+        "broken": failure is not None,
+        "cause": failure and failure.text,
+        "source": conversation.source and dict(zip(("address", "port"), conversation.source)),
+    }
 
 
 async def _run(plan: Plan) -> dict:

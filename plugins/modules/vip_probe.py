@@ -76,6 +76,13 @@ options:
     description: Header of an HTTP answer that names the node that sent it.
     type: str
     default: X-Node
+  node_cookie:
+    description: Cookie of an HTTP answer whose value names the node that sent it; replaces O(node_header) if set.
+    type: str
+  samples:
+    description: Whether RV(samples) is wanted, each request of the probe.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - pacs.loadbalancer.attributes.reads
 notes:
@@ -169,7 +176,7 @@ longest_silence_ms:
   returned: success
   sample: 609.9
 nodes:
-  description: Number of answers from each node, by the name in O(node_header).
+  description: Number of answers from each node, by the name in O(node_header) or O(node_cookie).
   type: dict
   returned: success
   sample: {pacs1: 3000, pacs2: 2939}
@@ -196,6 +203,19 @@ ended:
   type: float
   returned: success
   sample: 1767225660.0
+samples:
+  description:
+    - Each request, in the order in which they were sent. When it was sent and when it was answered or failed, in
+      seconds since the probe began; the node, empty if it is not known; the kind of failure, empty if there was none.
+  type: list
+  elements: list
+  returned: with O(samples=true)
+  sample: [[0.01, 0.0112, pacs1, ""], [0.02, 0.0203, "", refused]]
+source:
+  description: Address and port that the association was opened from; null if it could not be opened.
+  type: dict
+  returned: with O(check=association)
+  sample: {address: 198.51.100.25, port: 40312}
 broken:
   description: Whether the association broke, or could not be opened.
   type: bool
@@ -232,6 +252,8 @@ def main() -> None:
             called_ae=dict(type="str", default=CALLED_AE),
             calling_ae=dict(type="str", default=CALLING_AE),
             node_header=dict(type="str", default="X-Node"),
+            node_cookie=dict(type="str"),
+            samples=dict(type="bool", default=False),
         ),
         supports_check_mode=True,
     )
@@ -258,6 +280,8 @@ def main() -> None:
                 params["timeout"],
                 params["node_header"],
                 params["stop_file"] or "",
+                params["node_cookie"] or "",
+                params["samples"],
             )
         )
     except ValueError as error:

@@ -376,6 +376,23 @@ def test_the_module_returns_what_was_measured(capsys):
     assert "broken" not in result
 
 
+def test_a_cookie_names_the_node_among_other_cookies_and_each_request_is_kept(capsys):
+    headers = "Set-Cookie: JSESSIONID=1; Path=/\r\nX-Node: pacs2\r\nSet-Cookie: PACSNODE=3f2c; path=/; HttpOnly\r\n"
+    with peers.Server(peers.http_server(headers=headers)) as server:
+        code, result = peers.run_module(
+            vip_probe,
+            capsys,
+            address="127.0.0.1",
+            port=server.port,
+            duration=0.2,
+            node_cookie="PACSNODE",
+            samples=True,
+        )
+    assert (code, result["nodes"]) == (0, {"3f2c": result["requests"]})
+    assert len(result["samples"]) == result["requests"]
+    assert all(sent <= ended < 0.3 and (node, kind) == ("3f2c", "") for sent, ended, node, kind in result["samples"])
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [
