@@ -29,6 +29,7 @@ HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9
 INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}")
 LABEL = re.compile(INTERFACE.pattern + r"(:[A-Za-z0-9_.@+-]*)?")
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
+DIRECTORY = re.compile(r"[A-Za-z0-9_.~/ -]{1,255}")
 SECRET = re.compile(r"[!-&(-~]{1,128}")
 DURATION = re.compile(r"([0-9]{1,8})\s*([smhd]?)")
 LONGEST = (2**31 - 1) // 1000
@@ -70,6 +71,20 @@ class Choice:
         if isinstance(value, str) and value.strip() in self.words:
             return value.strip()
         raise ValidationError(f"is {show(value)}", f"give one of {', '.join(self.words)}")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Some of these words, as a list or in one string with commas between them; their order is kept."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, value: Any) -> list[str]:
+        written = value.split(",") if isinstance(value, str) else value
+        found = [str(word).strip() for word in written] if isinstance(written, list) else []
+        if not found or not {*found} <= {*self.words}:
+            raise ValidationError(f"is {show(value)}", f"give some of {', '.join(self.words)}")
+        return found
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,13 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
     nearest,
     show,
 )
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Integer, Text
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Choices, Integer, Text
 
 GROUP = "loadbalancers"  # the inventory's group of hosts that run HAProxy and Keepalived
 SITE, HOST, RUN = "site", "host", "run"
+
+# What the drill can do to a load balancer; the last only where it is named.
+FAULTS = ("switchover", "keepalived_stopped", "haproxy_killed", "haproxy_hung", "cut_off", "reboot")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ VARIABLES = (
     Variable("infinitt_mirror_address", HOST, values.address),
     Variable("infinitt_wait", RUN, values.duration, default=1800),
     Variable("infinitt_force", RUN, values.boolean, default=False),
+    Variable("infinitt_confirm", RUN, values.address),
+    Variable("infinitt_faults", RUN, Choices(FAULTS), default=list(FAULTS[:-1])),
+    Variable("infinitt_probe_host", RUN, Text(values.NAME, "give a host of the inventory"), default="localhost"),
+    Variable("infinitt_echoes", RUN, Integer(1, 20), default=1),
+    Variable("infinitt_report_dir", RUN, Text(values.DIRECTORY, "give a directory of the controller"), default="."),
 )
 SITE_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == SITE}
 HOST_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == HOST}

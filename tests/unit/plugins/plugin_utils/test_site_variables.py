@@ -134,3 +134,18 @@ def test_a_node_may_be_named_by_a_number():
     assert site.problems == []
     assert [node.name for node in service(site, "mwl").nodes] == ["1", "2"]
     assert [node.name for node in service(site, "query").nodes] == ["1"]
+
+
+@pytest.mark.parametrize("written", ["cut_off, switchover ", ["cut_off", "switchover"]])
+def test_faults_are_a_list_or_a_string_with_commas_and_keep_their_order(written):
+    assert build(infinitt_faults=written).run["faults"] == ["cut_off", "switchover"]
+
+
+@pytest.mark.parametrize("written", ["power", "switchover,", ["reboot", 1], {"reboot": True}, 1])
+def test_a_fault_that_the_drill_does_not_know_is_named(written):
+    (problem,) = build(infinitt_faults=written).problems
+    assert problem.startswith("infinitt_faults is ") and "give some of switchover, keepalived_stopped" in problem
+
+
+def test_the_drill_reboots_no_host_that_was_not_meant():
+    assert build().run["faults"] == ["switchover", "keepalived_stopped", "haproxy_killed", "haproxy_hung", "cut_off"]
