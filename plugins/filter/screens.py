@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.preflight import preflight_table as table
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen as screen
@@ -16,13 +18,14 @@ def preflight_table(site, observed):
 
 
 def status_screen(site, observed, hosts, now=None):
+    now = time.time() if now is None else now
     return screen(
         observed,
         site["services"],
         hosts,
         status.vips(site, observed),
         status.problems(site, observed, hosts),
-        status.notices(observed),
+        status.notices(site, observed, now),
         now,
     )
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 
@@ -23,3 +24,9 @@ def span(seconds: float) -> str:
     if hours > 0:
         return f"{hours} h {minutes % 60} min"
     return f"{minutes} min" if minutes > 0 else f"{max(int(seconds), 0)} s"
+
+
+def moment(epoch: float, now: float) -> str:
+    """A moment in UTC and how long ago it was; with its date where that is not today."""
+    day = "" if time.gmtime(epoch)[:3] == time.gmtime(now)[:3] else "%Y-%m-%d "
+    return f"{time.strftime(f'{day}%H:%M:%S', time.gmtime(epoch))} UTC ({span(now - epoch)})"

@@ -19,11 +19,22 @@ HOSTS = ("lb1", "lb2")
 SSHD = 'LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=3))'
 
 
-def site(*, services=("dicom",), layer4=(), names=HOSTS):
-    """The site of these services and load balancers; ``layer4``: those services that are forwarded."""
+def site(*, services=("dicom",), layer4=(), names=HOSTS, states=None):
+    """The site of these services and load balancers.
+
+    ``layer4``: those services that are forwarded. ``states``: what the load balancers remember of their nodes.
+    """
     written = {name: {"enabled": False} for name in PRODUCT["__infinitt_services"] if name not in services}
     found = build(
-        {name: {"variables": {}, "ansible_host": ADDRESSES[name], "facts": facts(ADDRESSES[name])} for name in names},
+        {
+            name: {
+                "variables": {},
+                "ansible_host": ADDRESSES[name],
+                "facts": facts(ADDRESSES[name]),
+                "states": states,
+            }
+            for name in names
+        },
         infinitt_services={**written, **{name: {"layer": 4} for name in layer4}},
         infinitt_nodes=[{"name": name, "address": NODES[name], "backup": name == "pacs2"} for name in NODES],
     )

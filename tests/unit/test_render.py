@@ -118,6 +118,18 @@ SITES = {
             "infinitt_gateway": "none",
         },
     ),
+    "nodes out": (
+        hosts(
+            lb2={
+                "states": {
+                    "web": {name: {"state": "maintenance", "since": 1, "by": "ada"} for name in ("pacs1", "pacs2")},
+                    "dicom": {"pacs1": {"state": "drain", "since": 1, "by": "ada"}},
+                    "query": {"pacs1": {"state": "active", "since": 1, "by": "ada"}},
+                }
+            }
+        ),
+        {},
+    ),
     "odd names": (
         PAIR,
         {
@@ -504,3 +516,11 @@ def test_what_the_model_lets_through_does_not_leave_its_line(tmp_path):
     (tmp_path / "haproxy.cfg").write_text(texts["hostile"])
     code, said = haproxy_says(tmp_path / "haproxy.cfg")
     assert code == 0, said
+
+
+def test_a_node_out_of_service_is_disabled_and_no_other(rendered):
+    text = rendered["nodes out"]["lb1"]["haproxy"]
+    out = re.findall(r"^backend (\w+)|^    server (\w+) .* disabled", text, re.MULTILINE)
+    assert [service or node for service, node in out] == [
+        "_affinity_dicom", "web", "pacs1", "pacs2", "dicom", "pacs1", "query", "mwl",
+    ]  # fmt: skip

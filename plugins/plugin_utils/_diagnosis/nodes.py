@@ -7,23 +7,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
     Endpoint,
     Host,
     Node,
     Observed,
+    Site,
     running_services,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
 
 
-def silent(name: str, endpoints: Sequence[Endpoint], require: str) -> Iterator[Problem]:
+def entry(site: Site, service: str, node: str) -> Mapping[str, Any] | None:
+    """What a person has said of a node that is out of service; None of one that is not."""
+    found = site["states"].get(service, {}).get(node)
+    return found if found and found["state"] != "active" else None
+
+
+def silent(name: str, site: Site, endpoints: Sequence[Endpoint], require: str) -> Iterator[Problem]:
     """Nodes that do not answer a load balancer. ``require``: all of them must, any (one for each service) or none."""
     services: dict[str, list[Endpoint]] = {}
     for end in endpoints:
-        services.setdefault(end["service"], []).append(end)
+        # One that is out of service may be off.
+        if not entry(site, end["service"], end["node"]):
+            services.setdefault(end["service"], []).append(end)
     for service, ends in services.items():
         if require == "all":
             for end in ends:
@@ -50,7 +60,7 @@ def _why(end: Endpoint) -> str:
 
 
 def disagreements(
-    name: str, services: Mapping[str, Mapping[str, Node]], endpoints: Sequence[Endpoint]
+    name: str, site: Site, services: Mapping[str, Mapping[str, Node]], endpoints: Sequence[Endpoint]
 ) -> Iterator[Problem]:
     """Nodes that HAProxy does not know, or whose state it does not see as the host itself does."""
     for end in endpoints:
@@ -63,6 +73,8 @@ def disagreements(
                 f"HAProxy on {name} does not serve {where}.",
                 "Deploy again: playbooks/site.yml.",
             )
+        elif entry(site, end["service"], end["node"]):
+            continue  # nobody checks it
         elif bool(node["up"]) != end["reachable"]:
             answers = "answers" if end["reachable"] else f"does not answer ({_why(end)})"
             yield Problem(
@@ -74,13 +86,13 @@ def disagreements(
             )
 
 
-def down(observed: Observed) -> Iterator[Problem]:
+def down(site: Site, observed: Observed) -> Iterator[Problem]:
     """Services without a node that takes clients, and nodes that are down, as the running HAProxies see them."""
     asked = [name for name, host in observed.items() if host["haproxy"]["running"]]
     for service, nodes in running_services(observed).items():
         states = {name: observed[name]["haproxy"]["services"].get(service, {}) for name in asked}
-        out = [name for name in asked if states[name] and not any(map(_takes_clients, states[name].values()))]
-        if out:
+        out = [name for name in asked if states[name] and not any(map(takes_clients, states[name].values()))]
+        if out and not all(entry(site, service, node) for node in nodes):
             yield Problem(
                 "service_without_node",
                 service,
@@ -92,8 +104,23 @@ def down(observed: Observed) -> Iterator[Problem]:
             yield from _down(service, node, seen)
 
 
-def _takes_clients(node: Node) -> bool:
+def takes_clients(node: Node) -> bool:
     return node["up"] is not False and not node["status"].startswith("DRAIN")
+
+
+def returned(site: Site, observed: Observed) -> Iterator[Problem]:
+    """Nodes that a person has taken out of service, and that take clients all the same."""
+    for service, nodes in running_services(observed).items():
+        for node in nodes:
+            its = {name: host["haproxy"]["services"].get(service, {}).get(node) for name, host in observed.items()}
+            taking = [name for name, state in its.items() if state and not state["status"].startswith("MAINT")]
+            if entry(site, service, node) and taking:
+                yield Problem(
+                    "node_not_out",
+                    node,
+                    f"{service} on {node} is out of service, and HAProxy on {listed(taking)} does not know it.",
+                    "Deploy again: playbooks/site.yml.",
+                )
 
 
 def _down(service: str, node: str, seen: Mapping[str, Node]) -> Iterator[Problem]:
@@ -121,8 +148,36 @@ def _down(service: str, node: str, seen: Mapping[str, Node]) -> Iterator[Problem
         )
 
 
+# --- worth knowing, and no problem -----------------------------------------------------------------------------------
+
+
+def out(site: Site, now: float) -> Iterator[Problem]:
+    """Nodes that a person has taken out of service, and services that have no other."""
+    services: dict[tuple[str, str, str, int], list[str]] = {}
+    for service in site["services"]:
+        entries = {node["name"]: entry(site, service["name"], node["name"]) for node in service["nodes"]}
+        for node, its in entries.items():
+            if its:
+                services.setdefault((node, its["state"], its["by"], its["since"]), []).append(service["name"])
+        if all(entries.values()):
+            yield Problem(
+                "service_out",
+                service["name"],
+                f"{service['name']} is refused to everybody: all its nodes are out of service.",
+                "Bring one of them back: playbooks/node_maintenance.yml.",
+            )
+    for (node, state, by, since), names in services.items():
+        what = "in maintenance" if state == "maintenance" else "being drained"
+        yield Problem(
+            "node_out",
+            node,
+            f"{listed(names)} on {node}: {what} since {moment(since, now)}, by {by}.",
+            f"Bring it back: playbooks/node_maintenance.yml -e infinitt_node={node} -e infinitt_state=active.",
+        )
+
+
 def unchecked(name: str, host: Host) -> Iterator[Problem]:
-    """Worth knowing, and no problem: nodes that a new worker has not checked yet."""
+    """Nodes that a new worker has not checked yet."""
     new = [
         f"{service} on {node}"
         for service, nodes in host["haproxy"]["services"].items()

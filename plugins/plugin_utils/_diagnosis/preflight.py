@@ -18,7 +18,7 @@ def problems(site: Site, observed: Observed, require: str) -> list[Problem]:
     """
     found: list[Problem] = []
     for name, host in observed.items():
-        found += nodes.silent(name, host["endpoints"], require)
+        found += nodes.silent(name, site, host["endpoints"], require)
         found += daemons.port_taken(name, site["hosts"][name]["ports"], host["listeners"])
         found += vip.peer_unreachable(name, site, observed)
         if site["layer4_services"]:

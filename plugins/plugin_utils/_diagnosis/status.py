@@ -49,7 +49,8 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
         found += daemons.units(name, host)
         found += drift.drifted(name, host)
     found += drift.different(observed)
-    found += nodes.down(observed)
+    found += nodes.down(site, observed)
+    found += nodes.returned(site, observed)
     if site["layer4_services"]:
         for name, host in observed.items():
             found += forwarding.forwarding(name, host)
@@ -61,9 +62,9 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
     return found
 
 
-def notices(observed: Observed) -> list[Problem]:
-    """What is no fault, and yet worth knowing."""
-    found: list[Problem] = []
+def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
+    """What is no fault, and yet worth knowing. ``now``: seconds since the epoch."""
+    found = [*nodes.out(site, now)]
     for name, host in observed.items():
         found += daemons.restart_pending(name, host)
         found += nodes.unchecked(name, host)

@@ -36,9 +36,9 @@ class Verdict(NamedTuple):
     notices: list[Problem]
 
 
-def checks_agree(services: Mapping[str, Mapping[str, Node]], endpoints: Sequence[Endpoint]) -> bool:
+def checks_agree(services: Mapping[str, Mapping[str, Node]], site: Site, endpoints: Sequence[Endpoint]) -> bool:
     """Does HAProxy see every node as this host just did? ``services``: of `observed.HAProxy`."""
-    return not any(nodes.disagreements("", services, endpoints))
+    return not any(nodes.disagreements("", site, services, endpoints))
 
 
 def vip_prober(site: Site, observed: Observed) -> str:
@@ -65,7 +65,7 @@ def verify(
         verdict.broken.extend(daemons.haproxy(name, host))
         verdict.broken.extend(daemons.keepalived(name, host))
         verdict.broken.extend(vip.removed(name, host))
-        verdict.broken.extend(nodes.disagreements(name, host["haproxy"]["services"], host["endpoints"]))
+        verdict.broken.extend(nodes.disagreements(name, site, host["haproxy"]["services"], host["endpoints"]))
     forwarded = {service["name"] for service in site["layer4_services"]}
     for end in through:
         verdict.broken.extend(vip.silent_service(end, prober))

@@ -20,8 +20,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     running_services,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import WIDTH, moment, page, section, table
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import WIDTH, page, section, table
 
 HOST_COLUMNS = ["load balancer", "VRRP", "priority", "sessions", "on old workers", "HAProxy", "Keepalived"]
 
@@ -103,7 +103,8 @@ def _nodes(observed: Observed, services: Sequence[Service]) -> Iterator[tuple[st
     known = {}
     for service in services:
         for node in service["nodes"]:
-            known[service["name"], node["name"]] = f"{node['name']} (backup)" if node.get("backup") else node["name"]
+            more = ["backup"] * bool(node.get("backup")) + [node.get("state")] * (node.get("state") != "active")
+            known[service["name"], node["name"]] = f"{node['name']} ({', '.join(more)})" if more else node["name"]
     for name, nodes in running_services(observed).items():
         for node in nodes:
             known.setdefault((name, node), node)

@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import span
 
 WIDTH = 100
 GAP = "  "
@@ -39,12 +37,6 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as lines with aligned columns; the first row is the heading."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows)]
     return [GAP.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def moment(epoch: float, now: float) -> str:
-    """A moment in UTC and how long ago it was; with its date where that is not today."""
-    day = "" if time.gmtime(epoch)[:3] == time.gmtime(now)[:3] else "%Y-%m-%d "
-    return f"{time.strftime(f'{day}%H:%M:%S', time.gmtime(epoch))} UTC ({span(now - epoch)})"
 
 
 def page(*parts: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
@@ -43,7 +44,8 @@ def build(
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
     the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``),
     ``ansible_host``, ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did
-    not answer), and ``managed`` (the addresses that Keepalived manages there, which are not the host's own).
+    not answer), ``managed`` (the addresses that Keepalived manages there, which are not the host's own) and ``states``
+    (what it remembers of its nodes: see ``states.py``).
     ``services``, ``defaults``: the known services, and the defaults of each mode.
     ``peers_port``: where HAProxy listens on each host's own address.
     ``lost``: the load balancers that were asked and did not answer.
@@ -88,14 +90,16 @@ def build(
     its_hosts, peers = hosts_.read(
         problems, hosts, written_vips, its_services, node_names, peers_port, given["infinitt_stats_port"]
     )
+    node_states = states_.merge([host.get("states") for host in hosts.values()], its_services)
     return Site(
         problems=problems.sentences,
-        services=its_services,
+        services=states_.apply(its_services, node_states),
         hosts=its_hosts,
         peers=peers,
         preflight=given["infinitt_preflight"],
         failover=given["infinitt_failover"],
         stats_port=given["infinitt_stats_port"],
+        states=node_states,
         run={name.replace("infinitt_", ""): value for name, value in of_run.items()},
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
         router_id=given["infinitt_router_id"] or (int(netaddr.IPAddress(vip[0])) & 0xFF or 1 if vip else 0),

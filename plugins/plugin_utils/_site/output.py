@@ -27,6 +27,8 @@ def as_dict(site: Site) -> dict[str, Any]:
     for service in plain["services"]:
         # HAProxy has a service either way.
         del service["layer"], service["http"]
+        for node in service["nodes"]:
+            del node["cut"]
     return {
         **plain,
         "layer4_services": [_forwarded(service) for service in site.services if service.layer == 4],
@@ -51,7 +53,7 @@ def _forwarded(service: Service) -> dict[str, Any]:
     return {
         **{key: getattr(service, key) for key in ("name", "address", "port")},
         "nodes": [
-            {key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup")}
+            {key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup", "cut")}
             for node in service.nodes
         ],
     }

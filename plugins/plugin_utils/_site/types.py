@@ -12,7 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Node:
-    """A PACS server as one service sees it; ``id`` and ``cookie`` are derived from its name."""
+    """A PACS server as one service sees it; ``id`` and ``cookie`` are derived from its name.
+
+    ``state``: active, drain or maintenance (no new connections). ``cut``: whether those that it still has are ended.
+    """
 
     name: str
     address: str
@@ -22,6 +25,8 @@ class Node:
     weight: int | None = None
     backup: bool = False
     max_connections: int | None = None
+    state: str = "active"
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Site:
     """The whole site, or the reasons why there is none (``problems``, one sentence each).
 
     ``run``: what was asked of this run, by the variable's name without its prefix.
+    ``states``: what each load balancer is to remember of its nodes (see ``states.py``).
     """
 
     problems: list[str] = field(default_factory=list)
@@ -117,3 +123,4 @@ class Site:
     failover: str = "standard"
     stats_port: int | None = None
     run: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)

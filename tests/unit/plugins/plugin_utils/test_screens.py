@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from observations import HOSTS, NOW, VIP, endpoint, forwarders, host, node, pair, site
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight, status
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens import text
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.preflight import preflight_table
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen
@@ -30,7 +30,7 @@ def observed():
 
 
 def screen(observed, of=SITE, hosts=HOSTS):
-    found, notices = status.problems(of, observed, hosts), status.notices(observed)
+    found, notices = status.problems(of, observed, hosts), status.notices(of, observed, NOW)
     return status_screen(observed, of["services"], hosts, status.vips(of, observed), found, notices, NOW)
 
 
@@ -210,7 +210,7 @@ def test_span(seconds, words):
 
 
 def test_a_moment_of_another_day_has_its_date():
-    assert text.moment(NOW - 86400, NOW) == "2026-11-23 15:05:52 UTC (1 d 0 h)"
+    assert moment(NOW - 86400, NOW) == "2026-11-23 15:05:52 UTC (1 d 0 h)"
 
 
 @pytest.mark.parametrize("words, said", [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (list("abc"), "a, b and c")])

@@ -59,8 +59,8 @@ def test_haproxy_has_every_service_and_the_kernel_those_that_are_forwarded():
         ("query", "198.51.100.10", 105),
     ]
     assert plain["layer4_services"][0]["nodes"] == [
-        {"name": "pacs1", "address": "198.51.100.21", "port": 11112, "weight": 3, "backup": False},
-        {"name": "pacs2", "address": "198.51.100.22", "port": 11112, "weight": None, "backup": True},
+        {"name": "pacs1", "address": "198.51.100.21", "port": 11112, "weight": 3, "backup": False, "cut": False},
+        {"name": "pacs2", "address": "198.51.100.22", "port": 11112, "weight": None, "backup": True, "cut": False},
     ]
     assert as_dict(build())["layer4_services"] == []
 

@@ -33,7 +33,7 @@ def codes(observed, of=SITE):
 
 
 def test_a_healthy_pair(observed):
-    assert problems(observed) == [] and status.notices(observed) == []
+    assert problems(observed) == [] and status.notices(SITE, observed, NOW) == []
 
 
 def test_no_holder(observed):
@@ -174,7 +174,7 @@ def test_worth_knowing(observed):
     observed["lb1"]["haproxy"]["outdated"] = ["/usr/sbin/haproxy"]
     observed["lb2"]["keepalived"]["version"] = "2.3.3"
     observed["lb2"]["haproxy"]["services"]["dicom"]["pacs1"] = node("UP", "INI", None)
-    assert [(notice.code, notice.text) for notice in status.notices(observed)] == [
+    assert [(notice.code, notice.text) for notice in status.notices(SITE, observed, NOW)] == [
         ("restart_pending", "HAProxy on lb1 is older than /usr/sbin/haproxy and needs a restart to pick it up."),
         ("node_unchecked", "HAProxy on lb2 has not checked dicom on pacs1 yet."),
         ("versions_differ", "The load balancers run different versions of Keepalived: 2.2.7 on lb1 and 2.3.3 on lb2."),
@@ -206,7 +206,7 @@ def test_a_file_that_is_not_what_was_last_deployed(observed):
     assert (problem.code, problem.where) == ("files_drifted", "lb2")
     assert problem.text == "/etc/haproxy/haproxy.cfg on lb2 is not what was last deployed."
     # The same file would be written anew; that is said already.
-    assert status.notices(observed) == []
+    assert status.notices(SITE, observed, NOW) == []
     keepalived["drifted"] = True
     assert texts(observed)[0].endswith(
         "haproxy.cfg and /etc/keepalived/keepalived.conf on lb2 are not what was last deployed."
@@ -217,12 +217,12 @@ def test_another_inventory_is_worth_knowing_and_no_problem(observed):
     for host in observed.values():
         host["files"][0]["differs"] = True
     assert problems(observed) == []
-    (notice,) = status.notices(observed)
+    (notice,) = status.notices(SITE, observed, NOW)
     assert notice.code == "inventory_differs"
     assert notice.text == "This inventory would change /etc/haproxy/haproxy.cfg on lb1 and lb2."
     for file in observed["lb2"]["files"]:
         file["differs"] = True
-    (notice,) = status.notices(observed)
+    (notice,) = status.notices(SITE, observed, NOW)
     assert notice.text == (
         "This inventory would change /etc/haproxy/haproxy.cfg on lb1 and lb2 and /etc/keepalived/keepalived.conf on"
         " lb2."
@@ -342,10 +342,10 @@ def test_what_is_wrong_with_a_unit(forwarding, change, code, text):
 
 def test_a_host_whose_connections_do_not_outlive_a_flush_is_worth_knowing(forwarding):
     forwarding["lb2"]["layer4"]["guard"] = False
-    (notice,) = status.notices(forwarding)
+    (notice,) = status.notices(FORWARDED, forwarding, NOW)
     assert (notice.code, notice.where) == ("layer4_unguarded", "lb2") and "nft flush ruleset" in notice.text
     forwarding["lb2"]["layer4"]["running"] = False
-    assert status.notices(forwarding) == []
+    assert status.notices(FORWARDED, forwarding, NOW) == []
 
 
 def test_a_unit_that_is_stopped_is_not_called_hung_too(forwarding):

@@ -87,12 +87,12 @@ def test_haproxy_and_the_host_see_a_node_alike(observed, up, reachable, agree):
     host = observed["lb1"]
     host["haproxy"]["services"]["dicom"]["pacs1"] = node("UP" if up else "DOWN", up=up)
     host["endpoints"][0] = endpoint(error=None if reachable else ("timeout", "timed out"))
-    assert verify.checks_agree(host["haproxy"]["services"], host["endpoints"]) == agree
+    assert verify.checks_agree(host["haproxy"]["services"], SITE, host["endpoints"]) == agree
     assert [problem.code for problem in verdict(observed).broken] == ([] if agree else ["node_disputed"])
 
 
 def test_a_node_that_haproxy_does_not_know(observed):
-    assert not verify.checks_agree({}, [endpoint()])
+    assert not verify.checks_agree({}, SITE, [endpoint()])
     del observed["lb2"]["haproxy"]["services"]["dicom"]["pacs2"]
     (problem,) = verdict(observed).broken
     assert (problem.code, problem.text) == ("node_unknown", "HAProxy on lb2 does not serve dicom on pacs2.")
