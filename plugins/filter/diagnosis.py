@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight, status, verify
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import handover, preflight, status, verify
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import sentence
 
 
@@ -27,9 +27,25 @@ def status_problems(site, observed, hosts):
     return [sentence(problem) for problem in status.problems(site, observed, hosts)]
 
 
+def infinitt_handover(site, asked, to=None):
+    observed: dict[str, dict] = {}
+    for daemon, answers in asked.items():
+        for answer in answers:
+            observed.setdefault(answer["item"], {})[daemon] = answer
+    move = handover.plan(site, observed, to or "")
+    return {
+        **move._asdict(),
+        "obstacles": [sentence(problem) for problem in move.obstacles],
+        "plan": [] if move.obstacles else handover.in_words(site, move),
+        "given_up": "" if move.obstacles else handover.given_up(site, move),
+        "services": handover.services(site),
+    }
+
+
 class FilterModule:
     def filters(self):
         return {
+            "infinitt_handover": infinitt_handover,
             "infinitt_preflight": infinitt_preflight,
             "infinitt_verify": infinitt_verify,
             "status_problems": status_problems,

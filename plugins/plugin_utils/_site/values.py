@@ -103,6 +103,7 @@ class Text:
 
 
 port = Integer(1, 65535)
+load_balancer = Text(HOST, "give the name of a load balancer as in the inventory, such as lb2")
 
 
 def boolean(value: Any) -> bool:

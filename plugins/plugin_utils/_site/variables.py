@@ -57,6 +57,7 @@ VARIABLES = (
     Variable("infinitt_interface", HOST, values.interface),
     Variable("infinitt_gateway", HOST, values.gateway),
     Variable("infinitt_mirror_address", HOST, values.address),
+    Variable("infinitt_to", RUN, values.load_balancer),
     Variable("infinitt_wait", RUN, values.duration, default=1800),
     Variable("infinitt_force", RUN, values.boolean, default=False),
     Variable("infinitt_confirm", RUN, values.address),
