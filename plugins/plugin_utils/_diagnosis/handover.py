@@ -124,7 +124,8 @@ def in_words(site: Site, move: Handover) -> list[str]:
 def given_up(site: Site, move: Handover) -> str:
     return (
         f"The VIP stays on {move.holder}: in {span(site['run']['wait'])} there was no moment at which nothing would "
-        "have been broken. Try again at a quieter time or with a longer infinitt_wait; infinitt_force=true cuts who is left."
+        "have been broken. Try again at a quieter time or with a longer infinitt_wait; infinitt_force=true cuts who is"
+        " left."
     )
 
 
