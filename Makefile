@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test lint format unit scenario interruptions bench build docs golden render shell down setup sanity artefact tower
+.PHONY: help demo test lint format unit scenario history interruptions bench build docs golden render shell down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
@@ -12,6 +12,7 @@ help:
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
+	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4], or STEPS=\"...\""
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
@@ -66,6 +67,18 @@ sanity:
 scenario: setup
 	@test -n "$(NAME)" || { echo "name a scenario: make scenario NAME=default"; exit 1; }
 	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
+
+# See molecule/shared/history.
+history: export PACS_LAB := history
+history: export PACS_LAYER := $(or $(LAYER),4)
+history: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml
+history: setup
+	@set -e; trap 'tools/down.sh history' EXIT; \
+	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
+	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
+	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
+	PYTHONPATH=molecule/shared python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --steps "$(STEPS)"
 
 # In the lab "spare". All of it: nothing of it is drawn by a seed, and it takes an hour or more.
 interruptions: export PACS_LAB := spare

@@ -1,0 +1,220 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operations: what people do to the load balancers, and what happens to them. To add one is to add a row.
+
+A fault and what undoes it are two operations, so that others come in between: `power_off` and `power_off_undone`. A
+place is the holder of the VIP, or the other load balancer, as things stand when the step begins, or a node by its name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from .actions import Action, Both, Playbook, Shell, Tasks
+from .belief import Belief
+
+
+@dataclasses.dataclass(frozen=True)
+class Excuses:
+    """What an operation may break."""
+
+    broken: str = (
+        ""  # associations: those that are `proxied` (layer 7), those of the `node` that is the place, or `all`
+    )
+    newcomers: int = (
+        0  # visits and associations that came within the mirror's lag, or that the place itself was serving
+    )
+    owners: bool = False  # two load balancers may have the VIP, until the operation is undone
+    nodes: bool = False  # clients may come to another node
+
+
+NODES = ("pacs1", "pacs2")
+LOSS = Excuses(broken="proxied", newcomers=3)
+NODE = Excuses(broken="node", newcomers=15, nodes=True)
+JOIN = Excuses(nodes=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    does: tuple[Action, ...]
+    possible: Callable[[Belief], bool] = lambda _belief: True
+    after: Mapping[str, object] = dataclasses.field(default_factory=dict)  # what is believed then
+    places: tuple[str, ...] = ("",)
+    values: tuple[str, ...] = ("",)
+    weight: int = 2
+    excuses: Excuses = Excuses()
+    cuts: bool = False  # whether the place is out of everybody's reach from then on
+    undoes: tuple[str, ...] = ()  # the operations whose place is this one's, and which stand until then
+
+    @property
+    def runs(self) -> set[str]:
+        """Names of the playbooks that it runs."""
+        playbooks = [action for action in self.does if isinstance(action, Playbook)]
+        both = [action for action in self.does if isinstance(action, Both)]
+        return {playbook.name for playbook in playbooks + [one for two in both for one in (two.first, two.second)]}
+
+
+def fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
+    """A fault of a load balancer, and what undoes it."""
+    cuts = more.pop("cuts", False)
+    begun = Operation(
+        does,
+        lambda belief: not belief.fault,
+        {"fault": name},
+        more.pop("places", ("holder", "other")),
+        cuts=cuts,
+        **more,
+    )
+    ended = Operation(undo, lambda belief: belief.fault == name, {"fault": ""}, weight=12, undoes=(name,))
+    return {name: begun, f"{name}_undone": ended}
+
+
+def node_fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
+    """The same for a node."""
+    possible = lambda belief: not (belief.node_fault or belief.out or belief.sole)  # noqa: E731
+    begun = Operation(does, possible, {"node_fault": name}, NODES, weight=1, excuses=NODE, **more)
+    possible = lambda belief: belief.node_fault == name  # noqa: E731
+    ended = Operation(undo, possible, {"node_fault": ""}, weight=12, excuses=JOIN, undoes=(name,))
+    return {name: begun, f"{name}_undone": ended}
+
+
+def on_host(*commands: str, **more) -> Operation:
+    """What happens to a load balancer in an instant, and mends itself."""
+    return Operation(tuple(Shell(command) for command in commands), places=("holder", "other"), **more)
+
+
+def rest(port: str) -> dict[str, object]:
+    """A change of the inventory: a service of the site's own, on this port."""
+    return {"history_services": {"rest": {"port": port, "node_port": 8042}}}
+
+
+def wants(**change: object) -> Playbook:
+    """A deployment after a change of the inventory."""
+    return Playbook(change=change)
+
+
+CHANGE = Playbook(change=rest("{value}"))
+MAINTENANCE = Playbook("node_maintenance", extra={"infinitt_node": "{host}", "infinitt_wait": "5s"}, may_refuse=True)
+# A file system of its own for each directory that is written to, without room.
+FULL = """for directory in /etc/haproxy /etc/keepalived /etc/layer4 /var/lib/pacs.loadbalancer; do
+    [ -d $directory ] || continue
+    full=/run/lab-full$directory
+    mkdir -p $full && mount -t tmpfs -o size=1m lab $full && cp -a $directory/. $full && mount --bind $full $directory
+    head -c 2M /dev/zero > $full/.full
+done"""
+ROOM = "for mounted in $(mount -t tmpfs | awk '$1 == \"lab\" {print $3}' | tac); do umount $mounted; done"
+NETWORKING = (
+    "gateway=$(ip route show default | cut -d' ' -f3); ip link set eth0 down; ip link set eth0 up;"
+    ' [ -z "$gateway" ] || ip route replace default via $gateway'
+)
+DEAF = "nft 'table inet lab { chain in { type filter hook prerouting priority -450; ip saddr { {others} } drop; }; }'"
+
+OPERATIONS: dict[str, Operation] = {
+    # What people do.
+    "deploy": Operation((CHANGE,), values=("8043", "8044", "8045"), weight=4),
+    "router_id": Operation((wants(infinitt_router_id="{value}"),), values=("71", "72", "73"), weight=4),
+    "failover": Operation((wants(infinitt_failover="{value}"),), values=("standard", "fast", "conservative")),
+    "layer_7": Operation(
+        (wants(infinitt_layer="7"),), lambda belief: belief.layer == 4 and belief.whole, {"layer": 7}, weight=1
+    ),
+    "layer_4": Operation((wants(infinitt_layer="4"),), lambda belief: belief.layer == 7 and belief.whole, {"layer": 4}),
+    "again": Operation((Playbook(unchanging=True),), lambda belief: belief.whole, weight=3),
+    "dry_run": Operation((Playbook(change=rest("8046"), options=("--check",), unchanging=True),), weight=1),
+    "two_at_once": Operation((Both(wants(**rest("8047")), wants(**rest("8048"))),), lambda belief: belief.whole),
+    "killed": Operation(
+        (Playbook(change=rest("805{value}"), kill_after=True),),
+        lambda belief: belief.whole,
+        {"half": True},
+        values=tuple("123456"),
+        weight=3,
+    ),
+    "killed_router_id": Operation(
+        (Playbook(change={"infinitt_router_id": "8{value}"}, kill_after=True),),
+        lambda belief: belief.whole,
+        {"half": True},
+        values=tuple("1234"),
+        weight=3,
+    ),
+    "completed": Operation((Playbook(),), lambda belief: belief.half and not belief.fault, {"half": False}, weight=8),
+    "node_removed": Operation(
+        (wants(history_without="{host}"),),
+        lambda belief: belief.whole and not belief.out,
+        {"sole": True},
+        NODES,
+        weight=1,
+        excuses=NODE,
+    ),
+    "node_added": Operation(
+        (wants(history_without=""),),
+        lambda belief: belief.sole,
+        {"sole": False},
+        weight=6,
+        excuses=JOIN,
+        undoes=("node_removed",),
+    ),
+    "drain": Operation(
+        (MAINTENANCE.with_extra(infinitt_state="drain"),),
+        lambda belief: belief.whole and not belief.sole and not belief.out,
+        {"out": True},
+        NODES,
+        excuses=JOIN,
+    ),
+    "maintenance": Operation(
+        (MAINTENANCE.with_extra(infinitt_state="maintenance", infinitt_cut="true"),),
+        lambda belief: belief.whole and not belief.sole and not belief.out,
+        {"out": True},
+        NODES,
+        excuses=NODE,
+    ),
+    "active": Operation(
+        (Playbook("node_maintenance", extra={"infinitt_node": "{host}", "infinitt_state": "active"}),),
+        lambda belief: belief.out,
+        {"out": False},
+        weight=5,
+        excuses=JOIN,
+        undoes=("drain", "maintenance"),
+    ),
+    "switchover": Operation((Playbook("switchover", extra={"infinitt_wait": "10s"}, may_refuse=True),), weight=4),
+    "upgrade": Operation((Playbook("upgrade"),), lambda belief: belief.whole, weight=1),
+    "replaced": Operation(
+        (Playbook("remove_loadbalancer", extra={"infinitt_host": "{host}"}), Playbook()),
+        lambda belief: belief.whole,
+        places=("holder", "other"),
+    ),
+    # What happens to a load balancer, for a while.
+    **fault("power_off", Tasks("power_off"), undo=(Tasks("power_on"),), cuts=True, excuses=LOSS, weight=3),
+    **fault("cable", Tasks("cable_pull"), undo=(Tasks("cable_plug"),), cuts=True, excuses=LOSS),
+    **fault("switch_dead", Tasks("switch_dead"), undo=(Tasks("switch_mended"),), cuts=True, excuses=LOSS),
+    **fault(
+        "frozen",
+        Tasks("switch_dead"),
+        Tasks("freeze"),
+        undo=(Tasks("thaw"), Tasks("switch_mended")),
+        cuts=True,
+        excuses=LOSS,
+    ),
+    **fault(
+        "deaf", Shell(DEAF), undo=(Shell("nft delete table inet lab"),), excuses=Excuses("proxied", 3, owners=True)
+    ),
+    **fault("haproxy_down", Tasks("haproxy_kill"), undo=(Tasks("haproxy_start"),), excuses=LOSS),
+    **fault(
+        "haproxy_hung",
+        Shell("systemctl kill --signal=STOP haproxy"),
+        undo=(Shell("systemctl kill --signal=CONT haproxy"),),
+        excuses=LOSS,
+    ),
+    **fault("keepalived_down", Tasks("keepalived_stop"), undo=(Tasks("keepalived_start"),), excuses=LOSS),
+    **fault("full", Shell(FULL), undo=(Shell(ROOM),), weight=1),
+    # What happens to it in an instant.
+    "nft_flush": on_host("nft flush ruleset", weight=3),
+    "networking": on_host(NETWORKING, excuses=LOSS),
+    "keepalived_killed": Operation((Tasks("keepalived_kill"),), places=("holder", "other"), excuses=LOSS),
+    "haproxy_killed": on_host("systemctl kill --signal=KILL haproxy", excuses=LOSS),
+    "layer4_killed": on_host("systemctl kill --signal=KILL layer4"),
+    "conntrackd_killed": on_host("systemctl kill --signal=KILL conntrackd"),
+    # What happens to a node.
+    **node_fault("node_off", Tasks("power_off"), undo=(Tasks("power_on"),)),
+    **node_fault("node_frozen", Tasks("freeze"), undo=(Tasks("thaw"),)),
+}

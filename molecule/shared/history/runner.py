@@ -1,0 +1,180 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does the steps to the lab under traffic, and writes the history down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import threading
+import time
+from collections.abc import Iterable
+
+from . import checker, generator
+from .actions import Action, Both, Playbook, Shell, Tasks
+from .belief import Belief, Step
+from .checker import Context, Violation
+from .generator import Operations
+from .lab import Lab
+from .operations import Operation
+from .sampler import Sampler
+
+PLAYBOOK_AT_MOST = 240  # seconds
+WHOLE_AT_MOST = 60  # seconds until all is well again
+ANSWERED_AT_MOST = 40  # seconds until each association has had an answer, or has ended
+
+
+class Runner:
+    """belief: what is true of the lab at the beginning; path: the file for the history."""
+
+    def __init__(self, lab: Lab, operations: Operations, belief: Belief, path: pathlib.Path) -> None:
+        self._lab, self._operations, self._belief = lab, operations, belief
+        self.steps: list[Step] = []
+        self._file = path.open("w", buffering=1)
+        self._lock = threading.Lock()
+        self._events: list[dict] = []  # of this step
+        self._placed: dict[str, list[str]] = {}  # the nodes of each client
+        self._open: dict[str, str] = {}  # the places of operations that have not been undone
+        self._sampler = Sampler(lab.pid_files(), [lab.vip], self._note)
+
+    def __enter__(self) -> Runner:
+        self._observe(wait="whole", seconds=WHOLE_AT_MOST, ask={"do": "ready"})
+        self._placed = self._observe(ask={"do": "report", "since": 0})["paths"]["nodes"]
+        self._lab.journal()
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._sampler.stop()
+        self._file.close()
+
+    def run(self, steps: Iterable[Step], until: float) -> list[Violation]:
+        """Do the steps, until one breaks a promise or the time is over; return what was broken."""
+        for step in steps:
+            if time.time() > until:
+                break
+            violations = self.step(step)
+            if violations:
+                return violations
+        return []
+
+    def heal(self) -> list[Violation]:
+        """Undo everything."""
+        return self.run(list(generator.healing(self._belief, self._operations)), float("inf"))
+
+    def step(self, step: Step) -> list[Violation]:
+        """Do one step, say how it went, and return what was broken."""
+        began = time.time()
+        operation, before = self._operations[step.name], self._belief
+        self._belief = generator.after(step, before, self._operations)
+        self.steps.append(step)
+        with self._lock:
+            self._events = []
+        host = self._place(step, operation)
+        cut = self._cut()
+        owners = any(self._operations[name].excuses.owners for name in self._open)
+        self._note("step", step=str(step), host=host)
+        for name in operation.undoes:
+            if self._open.pop(name, None) in cut:
+                self._note("join", host=host)
+        for action in operation.does:
+            self._do(action, step, host, must=before.whole or step.name == "completed")
+        if any(step.name in other.undoes for other in self._operations.values()):
+            self._open[step.name] = host
+        for gone in self._cut() - cut:
+            self._note("cut", host=gone)
+        self._settle()
+        self._note_all(self._lab.journal())
+        context = Context(
+            layer=min(before.layer, self._belief.layer),
+            excuses=operation.excuses if not owners else dataclasses.replace(operation.excuses, owners=True),
+            whole=self._belief.whole,
+            faulty=bool(before.fault and self._belief.fault),
+            node=host,
+            placed=self._placed,
+            cut=frozenset(cut),
+        )
+        violations = checker.check(self._events, context)
+        self._placed |= checker.of(self._events, "placed")[-1]["nodes"]
+        verdict = "; ".join(map(str, violations)) or "as promised"
+        print(f"{len(self.steps):3} {step!s:28} {host:6} {time.time() - began:4.0f} s  {verdict}", flush=True)
+        return violations
+
+    def _note(self, event: str, **more) -> None:
+        self._note_all([{"t": time.time(), "event": event, **more}])
+
+    def _note_all(self, events: list[dict]) -> None:
+        with self._lock:
+            self._events += events
+            self._file.writelines(json.dumps(event) + "\n" for event in events)
+
+    def _observe(self, **wanted) -> dict:
+        return self._lab.observe(self._belief.layer, **wanted)
+
+    def _cut(self) -> set[str]:
+        """Return the hosts that are out of everybody's reach."""
+        return {host for name, host in self._open.items() if self._operations[name].cuts}
+
+    def _place(self, step: Step, operation: Operation) -> str:
+        """Return the host that the step is for, as things stand now."""
+        if step.at in ("holder", "other"):
+            holder = self._observe(wait="holder", seconds=10)["holder"] or self._lab.balancers[0]
+            return holder if step.at == "holder" else next(host for host in self._lab.balancers if host != holder)
+        return step.at or next((self._open[name] for name in operation.undoes if name in self._open), "")
+
+    def _do(self, action: Action, step: Step, host: str, must: bool) -> None:
+        match action:
+            case Tasks(name):
+                self._lab.fault(name, host)
+            case Shell(command):
+                self._lab.execute(host, self._lab.fill(command, step, host))
+            case Playbook():
+                self._play([action], step, host, must and not action.may_refuse)
+            case Both(first, second):
+                self._play([first, second], step, host, must=False)
+
+    def _play(self, playbooks: list[Playbook], step: Step, host: str, must: bool) -> None:
+        """Run playbooks side by side."""
+        before = self._lab.look()
+        running = [
+            self._lab.start(playbook, f"{len(self.steps):02}-{step.name}-{number}", step, host)
+            for number, playbook in enumerate(playbooks)
+        ]
+        ended = [run.end(PLAYBOOK_AT_MOST) for run in running]
+        after = self._lab.look()
+        differing = {key for key in before | after if before.get(key) != after.get(key)}
+        for playbook, run, end in zip(playbooks, running, ended):
+            # Who is refused takes back what he wrote into the inventory.
+            if end["killed"] or (end["code"] == 0 and "--check" not in playbook.options):
+                self._lab.site = run.site
+            self._note(
+                "run",
+                playbook=playbook.name,
+                **end,
+                must=must,
+                unchanging=playbook.unchanging,
+                alone=len(playbooks) == 1,
+                missing=[] if end["code"] else self._observe(wait="whole", seconds=5)["missing"],
+                differing=sorted(differing),
+            )
+
+    def _settle(self) -> None:
+        """Wait until what the step caused has happened, and ask for it."""
+        standing = self._belief.fault
+        self._observe(**{"wait": "holder", "seconds": 10} if standing else {"wait": "whole", "seconds": WHOLE_AT_MOST})
+        self._observe(ask={"do": "round", "seconds": ANSWERED_AT_MOST})
+        seen = self._observe(ask={"do": "report", "since": time.time(), "silent": True})
+        self._note("placed", nodes=seen["paths"]["nodes"])
+        self._status()
+
+    def _status(self) -> None:
+        """Compare what status.yml says with what is the case; what has just changed may take it a moment."""
+        for _attempt in range(3):
+            before = self._observe()["missing"]
+            end = self._lab.start(Playbook("status"), f"{len(self.steps):02}-status").end(PLAYBOOK_AT_MOST)
+            after = self._observe()["missing"]
+            if bool(end["code"]) == bool(after or self._belief.fault or self._belief.node_fault):
+                break
+        self._note("status", code=end["code"], said=end["said"], before=before, after=after)
