@@ -72,13 +72,18 @@ scenario: setup
 history: export PACS_LAB := history
 history: export PACS_LAYER := $(or $(LAYER),4)
 history: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml
+history: export PYTHONPATH := molecule/shared
 history: setup
+ifneq ($(MUTANT),)
+	@tools/mutant.sh $(MUTANT) "$(STEPS)"
+else
 	@set -e; trap 'tools/down.sh history' EXIT; \
 	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
 	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
 	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
-	PYTHONPATH=molecule/shared python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --steps "$(STEPS)"
+	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --steps "$(STEPS)"
+endif
 
 # In the lab "spare". All of it: nothing of it is drawn by a seed, and it takes an hour or more.
 interruptions: export PACS_LAB := spare

@@ -7,6 +7,7 @@ usage: python3 -m history COMMAND
   run CONFIG --seed N --minutes M   draw steps from a seed for so many minutes, and do them
   run CONFIG --steps "STEP ..."     do these steps, as an earlier run printed them
   steps --seed N --count C          print the steps that a seed gives
+  check                             check the last history again
 CONFIG is JSON: see lab.py. What happened is written to .build/results/history.json, one event a line; what the
 playbooks said is in .build/history. The exit code is 1 where a promise was broken.
 """
@@ -20,7 +21,7 @@ import pathlib
 import sys
 import time
 
-from . import generator
+from . import checker, generator
 from .belief import Belief, Step
 from .lab import REPOSITORY, Lab
 from .operations import OPERATIONS
@@ -55,6 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
     return bool(violations)
 
 
+def check() -> int:
+    history = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    broken = 0
+    for step, violations in checker.check_again(history):
+        print(f"{step:28} {'; '.join(map(str, violations)) or 'as promised'}")
+        broken += len(violations)
+    return bool(broken)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -66,7 +76,10 @@ def main() -> int:
     shows.add_argument("--layer", type=int, default=4)
     for command in (runs, shows):
         command.add_argument("--seed", type=int, default=1)
+    commands.add_parser("check")
     arguments = parser.parse_args()
+    if arguments.command == "check":
+        return check()
     if arguments.command == "run":
         return run(arguments)
     for step in itertools.islice(generator.draw(arguments.seed, Belief(arguments.layer), available()), arguments.count):

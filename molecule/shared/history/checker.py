@@ -12,6 +12,7 @@ The events of one step, in the order of time `t` (seconds since the epoch), each
             change (`unchanging`)
   status    of playbooks/status.yml: `code`, and what was `missing` before and after it
   placed    the `nodes` of each client
+  context   what this is judged by: a Context
 and those of the clients, see ../traffic/journal.py.
 """
 
@@ -46,7 +47,7 @@ class Context:
     faulty: bool = False  # whether something is believed to be wrong throughout, so that status must fail
     node: str = ""  # the node that the excuses mean
     placed: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # the nodes of each client before
-    cut: frozenset[str] = frozenset()  # hosts that were out of reach before
+    cut: list[str] = dataclasses.field(default_factory=list)  # hosts that were out of reach before
 
     def excuses_broken(self, event: dict) -> bool:
         """May this association have been broken?"""
@@ -62,6 +63,19 @@ def check(events: list[dict], context: Context) -> list[Violation]:
     events = sorted(events, key=lambda event: event["t"])
     rules = (owners, without_rules, associations, acknowledged, nodes, playbooks, status)
     return [violation for rule in rules for violation in rule(events, context)]
+
+
+def check_again(events: list[dict]) -> Iterator[tuple[str, list[Violation]]]:
+    """Check a whole history, as it was written down; yield each step with what it broke."""
+    part: list[dict] = []
+    for event in events:
+        part.append(event)
+        if event["event"] == "context":
+            judged = {field.name: event[field.name] for field in dataclasses.fields(Context)}
+            context = Context(**judged | {"excuses": Excuses(**event["excuses"])})
+            (step,) = (event["step"] for event in of(part, "step"))
+            yield step, check(part, context)
+            part = []
 
 
 def of(events: list[dict], *kinds: str) -> list[dict]:

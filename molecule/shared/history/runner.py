@@ -94,8 +94,9 @@ class Runner:
             faulty=bool(before.fault and self._belief.fault),
             node=host,
             placed=self._placed,
-            cut=frozenset(cut),
+            cut=sorted(cut),
         )
+        self._note("context", **dataclasses.asdict(context))
         violations = checker.check(self._events, context)
         self._placed |= checker.of(self._events, "placed")[-1]["nodes"]
         verdict = "; ".join(map(str, violations)) or "as promised"

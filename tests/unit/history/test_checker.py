@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 from history import checker
 from history.checker import Context
@@ -138,3 +141,13 @@ def test_a_playbook_may_say_well_while_a_fault_stands():
 def test_status_tells_the_truth(code, before, after, context, lies):
     event = {"event": "status", "code": code, "before": before, "after": after, "said": ""}
     assert promises(event, **context) == (["status"] if lies else [])
+
+
+def test_a_history_that_was_written_down_can_be_checked_again():
+    context = json.loads(json.dumps(dataclasses.asdict(Context(4, Excuses(newcomers=1)))))
+    written = [
+        {"t": 0, "event": "step", "step": "deploy:8043"}, FAILED | {"t": 1}, {"t": 2, "event": "context", **context},
+        {"t": 3, "event": "step", "step": "again"}, BROKEN | {"t": 4}, {"t": 5, "event": "context", **context},
+    ]  # fmt: skip
+    found = {step: [one.promise for one in violations] for step, violations in checker.check_again(written)}
+    assert found == {"deploy:8043": [], "again": ["associations"]}

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults put into the product on purpose: each must break a promise. What finds none of them proves nothing.
+
+usage: python3 -m history.mutants NAME DIRECTORY
+  puts the fault into a copy of the repository
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """A text of one file that is replaced, and steps that show it."""
+
+    file: str
+    old: str
+    new: str
+    steps: str
+
+    def put_into(self, repository: pathlib.Path) -> None:
+        path = repository / self.file
+        text = path.read_text()
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file} must contain {self.old!r} once, and does {text.count(self.old)} times")
+        path.write_text(text.replace(self.old, self.new))
+
+
+MUTANTS = {
+    # Whoever becomes the holder does not send the other one what it got from it.
+    "no_resync": Mutant(
+        "roles/layer4/files/lib/layer4/sync.py",
+        '("-f", "internal"), ("-R",), ("-B",)',
+        '("-f", "internal"),',
+        "power_off@holder power_off_undone power_off@holder power_off_undone",
+    ),
+    # A flush of the ruleset takes the kernel's hooks with it.
+    "no_guard": Mutant(
+        "roles/layer4/files/lib/layer4/guard.py",
+        "self.held = library.nft_run_cmd",
+        "self.held = False and library.nft_run_cmd",
+        "nft_flush@holder nft_flush@holder nft_flush@holder",
+    ),
+    # Each host gives a client another node.
+    "hash_seed": Mutant(
+        "roles/layer4/templates/layer4.nft.j2",
+        "seed 0x50414353",
+        "seed 0x504{{ '%05d' | format(inventory_hostname[-1] | int) }}",
+        "power_off@holder power_off_undone",
+    ),
+}
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case [name, directory] if name in MUTANTS:
+            MUTANTS[name].put_into(pathlib.Path(directory))
+            print(MUTANTS[name].steps)
+        case _:
+            sys.exit(f"{__doc__}\nNAME: {', '.join(MUTANTS)}")
+
+
+if __name__ == "__main__":
+    main()

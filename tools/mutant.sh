@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Try a copy of the product with a fault put into it on purpose, and succeed if a promise is broken: mutant.sh NAME [STEPS]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+copy=$PWD/.build/mutants/$1
+rm -rf "$copy"
+mkdir -p "$(dirname "$copy")"
+tools/snapshot.sh "$copy"
+ln -s "$PWD/.venv" "$copy/.venv"
+steps=$(PYTHONPATH=molecule/shared python -m history.mutants "$1" "$copy")
+if make -C "$copy" history MUTANT= STEPS="${2:-$steps}"; then
+    echo "mutant: $1 was not caught" >&2
+    exit 1
+fi
