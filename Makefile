@@ -85,10 +85,10 @@ else
 	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --steps "$(STEPS)"
 endif
 
-# In the lab "spare". All of it: nothing of it is drawn by a seed, and it takes an hour or more.
+# In the lab "spare". Nothing of it is drawn by a seed, and all of it takes an hour or more. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare
 interruptions: export ANSIBLE_INVENTORY := inventory/lab
-interruptions: export INTERRUPTIONS := all
+interruptions: export INTERRUPTIONS ?= all
 interruptions: setup
 	@set -e; trap 'tools/down.sh spare' EXIT; \
 	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
