@@ -14,7 +14,6 @@ import yaml
 from pair import REPOSITORY, play
 
 CALLBACK = Path(__file__).parent / "callback"
-ROLES = ("haproxy", "keepalived", "layer4", "infinitt")
 # Actions that change nothing on a host.
 READS = {
     "assert",
@@ -78,14 +77,41 @@ def _relative(path):
 
 
 def tasks_that_change():
-    """Every task of the roles that can change something on a host, as ``file:line``."""
+    """Every task of site.yml that can change something on a host, as ``file:line``."""
     return {
         f"{path.relative_to(REPOSITORY)}:{line}"
-        for role in ROLES
-        for path in sorted((REPOSITORY / "roles" / role / "tasks").glob("*.yml"))
+        for path in sorted(files_of(REPOSITORY / "playbooks/site.yml"))
         for line, task in _tasks(yaml.compose(path.read_text()))
         if _changes(task)
     }
+
+
+def files_of(playbook):
+    """The files of tasks that a playbook imports and includes."""
+    found, left = set(), [playbook]
+    while left:
+        path = left.pop()
+        for action, named in _named(yaml.safe_load(path.read_text())):
+            if action.endswith("_role"):
+                role = named["name"].rpartition(".")[2]
+                file = REPOSITORY / "roles" / role / "tasks" / f"{named.get('tasks_from', 'main')}.yml"
+            else:
+                file = path.parent / (named if isinstance(named, str) else named["file"])
+            if file not in found:
+                found.add(file)
+                left.append(file)
+    return found
+
+
+def _named(items):
+    """Each import and include among plays, tasks and blocks: the action, and what it names."""
+    for item in items:
+        for key, value in item.items():
+            action = key.rpartition(".")[2]
+            if action in ("import_role", "include_role", "import_tasks", "include_tasks"):
+                yield action, value
+            elif key in ("tasks", "block", "rescue", "always"):
+                yield from _named(value)
 
 
 def _tasks(node):
