@@ -30,17 +30,18 @@ demo: export ANSIBLE_CALLBACK_PLUGINS := molecule/shared/demo/callback
 # So that a task appears in the log when it begins, not with its first result.
 demo: export ANSIBLE_DISPLAY_SKIPPED_HOSTS := true
 demo: setup
-	@tools/step.sh "[1/11] Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml
-	@tools/step.sh "[2/11] Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml
-	@tools/step.sh "[3/11] Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml
-	@tools/step.sh "[4/11] Storing a study through the VIP, and finding it" ansible-playbook molecule/shared/demo.yml --tags study
-	@tools/step.sh "[5/11] Killing HAProxy on the master under traffic" ansible-playbook molecule/shared/demo.yml --tags kill
-	@tools/step.sh "[6/11] Switching the master off under traffic" ansible-playbook molecule/shared/demo.yml --tags power
-	@tools/step.sh "[7/11] Switching it on again under traffic" ansible-playbook molecule/shared/demo.yml --tags return
-	@tools/step.sh "[8/11] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
-	@PACS_LAYER=4 tools/step.sh "[9/11] Deploying with infinitt_layer: 4" ansible-playbook playbooks/site.yml
-	@PACS_LAYER=4 tools/step.sh "[10/11] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
-	@PACS_LAYER=4 tools/step.sh "[11/11] Showing the status: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
+	@tools/step.sh "[1/12] Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml
+	@tools/step.sh "[2/12] Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml
+	@tools/step.sh "[3/12] Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml
+	@tools/step.sh "[4/12] Storing a study through the VIP, and finding it" ansible-playbook molecule/shared/demo.yml --tags study
+	@tools/step.sh "[5/12] Killing HAProxy on the master under traffic" ansible-playbook molecule/shared/demo.yml --tags kill
+	@tools/step.sh "[6/12] Switching the master off under traffic" ansible-playbook molecule/shared/demo.yml --tags power
+	@tools/step.sh "[7/12] Switching it on again under traffic" ansible-playbook molecule/shared/demo.yml --tags return
+	@tools/step.sh "[8/12] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
+	@PACS_LAYER=4 tools/step.sh "[9/12] Deploying with infinitt_layer: 4" ansible-playbook playbooks/site.yml
+	@PACS_LAYER=4 tools/step.sh "[10/12] Switching the master off in the middle of a study" ansible-playbook molecule/shared/demo.yml --tags study_lost
+	@PACS_LAYER=4 tools/step.sh "[11/12] Rehearsing faults: playbooks/failover_drill.yml" ansible-playbook playbooks/failover_drill.yml --extra-vars "infinitt_confirm={{ infinitt_vip.split('/')[0] }} infinitt_probe_host=modality infinitt_report_dir=.build/results infinitt_force=true"
+	@PACS_LAYER=4 tools/step.sh "[12/12] Showing the status: playbooks/status.yml" sh -c 'ansible-playbook playbooks/status.yml && ansible-playbook molecule/shared/demo.yml --tags end'
 
 test: setup
 	@python tools/test.py

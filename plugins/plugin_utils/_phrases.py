@@ -30,3 +30,10 @@ def moment(epoch: float, now: float) -> str:
     """A moment in UTC and how long ago it was; with its date where that is not today."""
     day = "" if time.gmtime(epoch)[:3] == time.gmtime(now)[:3] else "%Y-%m-%d "
     return f"{time.strftime(f'{day}%H:%M:%S', time.gmtime(epoch))} UTC ({span(now - epoch)})"
+
+
+def lapse(milliseconds: float) -> str:
+    """A short length of time: 0.8 ms, 12 ms, 640 ms, 2.31 s."""
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.2f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"

@@ -466,6 +466,27 @@ def test_status_says_what_is_wrong(lab, holder):
     )
 
 
+def test_a_drill_asks_first_and_then_heals_and_reports_what_a_client_saw(lab, vip, tmp_path):
+    asked = {"infinitt_faults": "keepalived_stopped,haproxy_killed", "infinitt_probe_host": "modality"}
+    refused = play("failover_drill", **asked)
+    assert refused.code != 0 and set(refused.changed.values()) == {0}
+    assert f"Say yes with: -e infinitt_confirm={vip}" in refused.said
+
+    # Of the figures the machine of a test may miss one; what it guards against is longer than half a second.
+    done = play(
+        "failover_drill", **asked, infinitt_confirm=vip, infinitt_report_dir=str(tmp_path), infinitt_force="yes"
+    )
+    assert done.code == 0, done.said
+    report = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert [fault["name"] for fault in report["faults"]] == ["keepalived_stopped", "haproxy_killed"]
+    for fault in report["faults"]:
+        assert fault["problems"] == [] and fault["holder"] != fault["target"], fault
+        assert 0 < fault["silence_ms"] <= 500, fault["probes"]["web"]["silences"]
+        assert {sample[2] for sample in fault["probes"]["web"]["samples"] if not sample[3]} <= {"pacs1", "pacs2"}
+        assert 14 <= fault["undone"] <= 17
+    assert all(word in next(tmp_path.glob("*.html")).read_text() for word in ("Keepalived stopped", "HAProxy killed"))
+
+
 def test_from_elsewhere_by_the_collections_name():
     done = ansible("ansible-playbook", "--inventory", str(INVENTORY), "pacs.loadbalancer.preflight")
     assert done.returncode == 0, done.stdout
