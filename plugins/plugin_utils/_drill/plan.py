@@ -17,21 +17,28 @@ WEB_INTERVAL = 10  # ms
 
 
 def probes(site: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return by service, web and dicom where the site has them, the arguments of the module vip_probe."""
+    """Return by service, web and dicom where the site has them, the arguments of the module vip_probe.
+
+    ``planned_check``: what takes the place of ``check`` in a switchover.
+    """
     services = {service["name"]: service for service in site["services"]}
     forwarded = {service["name"] for service in site["layer4_services"]}
     found = {}
     if (web := services.get("web")) and web["check"] == "http":
         found["web"] = {
             "check": "http",
+            "planned_check": "http",
             "interval": WEB_INTERVAL,
-            "timeout": 1,
+            # A SYN that is held in a switchover is sent again a second later.
+            "timeout": 3,
             **{key: web[key] for key in ("address", "port", "check_path", "check_host", "check_status")},
             "node_cookie": COOKIE if web["persistence"] == "cookie" and "web" not in forwarded else "",
         }
     if dicom := services.get("dicom"):
         found["dicom"] = {
             "check": "association",
+            # At layer 7 a switchover waits for the last association, and this one would not end.
+            "planned_check": "association" if "dicom" in forwarded else "echo",
             "interval": 1000 // site["run"]["echoes"],
             "timeout": 10,
             **{key: dicom[key] for key in ("address", "port", "called_ae", "calling_ae")},

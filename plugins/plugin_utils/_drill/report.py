@@ -73,19 +73,21 @@ def _fault(record: Mapping[str, Any], site: Mapping[str, Any], layer: int, names
     began = min(probe["began"] for probe in probes.values())
     ended = max(probe["ended"] for probe in probes.values())
     journal = record["journals"].get(record["target"], "")
-    # What a host that reboots wrote last may be lost.
-    at = timeline.moment(journal, "fault") or began
-    undone = timeline.moment(journal, "undone") or ended
     periods = timeline.owners(record["journals"], vip_of(site), record["target"], began, ended)
+    holder = periods[-1]["host"] if periods else record["target"]
+    # A switchover writes neither word; what a host that reboots wrote last may be lost.
+    left = next((each["until"] for each in periods if each["host"] == record["target"]), began)
+    at = timeline.moment(journal, "fault") or left
+    undone = timeline.moment(journal, "undone") or ended
     web = probes.get("web")
     silence = 1000 * timeline.silence(web["samples"], at - web["began"], undone - web["began"]) if web else None
-    known = {**record, "undone": undone, "silence_ms": silence}
+    known = {**record, "undone": undone, "silence_ms": silence, "holder": holder}
     return {
         "name": record["name"],
         "title": fault.title,
         "does": f"{record['target']} {fault.does}",
         "target": record["target"],
-        "holder": periods[-1]["host"] if periods else "",
+        "holder": holder,
         "at": at,
         "began": round(began - at, 3),
         "undone": round(undone - at, 3),
@@ -111,6 +113,7 @@ def _probe(
     carrier = _carrier(probe, record.get("paths", []), names) if name == "dicom" else ""
     return {
         **{key: probe[key] for key in PROBE_KEYS},
+        "held": "broken" in probe,
         "broken": probe.get("broken", False),
         "cause": probe.get("cause") or "",
         "silences": [

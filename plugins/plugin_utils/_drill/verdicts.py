@@ -16,11 +16,17 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import 
 def verdicts(record: Mapping[str, Any], profile: str, layer: int) -> list[dict[str, Any]]:
     """Return for each promise ``what`` it is, what was ``measured``, what is ``to_reach``, and whether it was ``kept``.
 
-    ``record``: see report.py; here with ``undone`` (seconds since the epoch) and ``silence_ms`` of the web.
+    ``record``: see report.py; here with ``undone`` (seconds since the epoch), ``silence_ms`` of the web and the
+    ``holder`` at the end.
     ``profile``: the failover profile. ``layer``: of the association. ``kept`` is None where nothing is promised.
     """
     fault = FAULTS[record["name"]]
-    return [*_web(record, fault, profile), *_association(record, fault, profile, layer), _healed(record)]
+    return [
+        _is(record["holder"] != record["target"], "VIP moved"),
+        *_web(record, fault, profile),
+        *_association(record, fault, profile, layer),
+        _is(not record["problems"], "healthy afterwards"),
+    ]
 
 
 def failed_between(probe: Mapping[str, Any], since: float, until: float) -> int:
@@ -45,6 +51,9 @@ def _association(record: Mapping[str, Any], fault: Fault, profile: str, layer: i
     dicom = record["probes"].get("dicom")
     if dicom is None:
         return
+    if "broken" not in dicom:
+        yield _none_of("dicom: failed requests", dicom["failures"])
+        return
     promised = fault.planned or layer == 4
     yield {
         "what": "association",
@@ -57,13 +66,8 @@ def _association(record: Mapping[str, Any], fault: Fault, profile: str, layer: i
         yield _at_most("longest wait for a C-ECHO", dicom["latency_ms"]["max"], pause)
 
 
-def _healed(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "what": "healthy afterwards",
-        "measured": "no" if record["problems"] else "yes",
-        "to_reach": "yes",
-        "kept": not record["problems"],
-    }
+def _is(kept: bool, what: str) -> dict[str, Any]:
+    return {"what": what, "measured": "yes" if kept else "no", "to_reach": "yes", "kept": kept}
 
 
 def _at_most(what: str, measured: float, bound: float | None) -> dict[str, Any]:

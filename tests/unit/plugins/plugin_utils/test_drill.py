@@ -34,7 +34,7 @@ def kept(report):
 
 def test_every_fault_has_its_words_and_its_commands():
     commands = yaml.safe_load((ROLE / "vars/main/drill.yml").read_text())["__infinitt_faults"]
-    assert list(FAULTS) == list(commands) == list(variables.FAULTS)
+    assert list(FAULTS) == ["switchover", *commands] == list(variables.FAULTS)
 
 
 # --- the plan --------------------------------------------------------------------------------------------------------
@@ -129,6 +129,18 @@ def test_a_planned_move_may_fail_no_request():
     assert kept(drilled([record("switchover", web=web(0))]))["web: failed requests"] is True
 
 
+def test_a_switchover_begins_when_the_vip_leaves_and_may_not_move_it_at_all():
+    its = record("switchover", web=web(0))
+    its["journals"] = {host: text.replace("fault\n", "\n") for host, text in journals().items()}
+    echo = {key: value for key, value in dicom(wait=0.1).items() if key not in ("broken", "cause", "source")}
+    its["probes"]["dicom"] = echo
+    report = drilled([its])
+    assert report["faults"][0]["at"] == pytest.approx(AT + 0.6)
+    assert (kept(report)["VIP moved"], kept(report)["dicom: failed requests"]) == (True, True)
+    its["journals"] = {}
+    assert kept(drilled([its]))["VIP moved"] is False
+
+
 def test_a_fault_that_did_not_heal_is_a_miss_and_the_rest_is_not_tried():
     report = drilled([record(problems=["lb1 is ill. [haproxy_down]"])], faults=["cut_off", "switchover"])
     assert kept(report)["healthy afterwards"] is False
@@ -139,7 +151,8 @@ def test_a_fault_that_did_not_heal_is_a_miss_and_the_rest_is_not_tried():
 def test_the_table():
     assert drill_table(drilled([record("cut_off", dicom=dicom(broken=True))])) == (
         "fault    VIP         promise                      measured  to reach    reached\n"
-        "cut_off  lb1 to lb2  web: longest silence         660 ms    900 ms      yes\n"
+        "cut_off  lb1 to lb2  VIP moved                    yes       yes         yes\n"
+        "                     web: longest silence         660 ms    900 ms      yes\n"
         "                     web: failed after the fault  0         0           yes\n"
         "                     association                  broken    no promise  -\n"
         "                     healthy afterwards           yes       yes         yes"
