@@ -4,7 +4,7 @@
 """Try operations in an order nobody thought of, under traffic, and check every promise after each.
 
 usage: python3 -m history COMMAND
-  run CONFIG --seed N --minutes M   draw steps from a seed for so many minutes, and do them
+  run CONFIG --seed N --minutes M   draw steps from a seed, do them, and go on with the next seed for so many minutes
   run CONFIG --steps "STEP ..."     do these steps, as an earlier run printed them
   steps --seed N --count C          print the steps that a seed gives
   check                             check the last history again
@@ -27,6 +27,7 @@ from .lab import REPOSITORY, Lab
 from .operations import OPERATIONS
 from .runner import Runner
 
+STEPS_A_ROUND = 16
 RESULTS = REPOSITORY / ".build/results/history.json"
 
 
@@ -37,23 +38,28 @@ def available() -> dict:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Do rounds until the time is over, each from a whole pair, so that what fails is a short list."""
     config = json.loads(pathlib.Path(arguments.config).read_text())
-    operations, belief = available(), Belief(config["layer"])
-    chosen = [Step.parse(text) for text in arguments.steps.split()]
-    steps = chosen or generator.draw(arguments.seed, belief, operations)
+    lab, operations, belief = Lab(config), available(), Belief(config["layer"])
+    given = [Step.parse(text) for text in arguments.steps.split()]
+    until = time.time() + (float("inf") if given else arguments.minutes * 60)
+    done, failures = 0, []
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    print("Steps as given" if chosen else f"Seed {arguments.seed}, {arguments.minutes:g} minutes", flush=True)
-    until = time.time() + (float("inf") if chosen else arguments.minutes * 60)
-    with Runner(Lab(config), operations, belief, RESULTS) as runner:
-        violations = runner.run(steps, until) or runner.heal()
-    if violations:
-        short = generator.since_quiet(runner.steps, belief, operations)
-        print(
-            f'\n{len(violations)} promises broken. To do it again:\n  make history STEPS="{" ".join(map(str, short))}"'
-        )
-    else:
-        print(f"\n{len(runner.steps)} steps, and every promise was kept.")
-    return bool(violations)
+    with RESULTS.open("w", buffering=1) as history:
+        for seed in itertools.count(arguments.seed):
+            steps = given or itertools.islice(generator.draw(seed, belief, operations), STEPS_A_ROUND)
+            print("Steps as given" if given else f"Seed {seed}", flush=True)
+            with Runner(lab, operations, belief, history) as runner:
+                violations = runner.run(steps, until) or runner.heal()
+            done += len(runner.steps)
+            if violations:
+                short = generator.since_quiet(runner.steps, belief, operations)
+                failures.append(f'{violations[0]}\n  make history STEPS="{" ".join(map(str, short))}"')
+            if given or time.time() > until:
+                break
+            runner.reset()
+    print(f"\n{done} steps; {len(failures) or 'no'} promises broken.", *failures, sep="\n", flush=True)
+    return bool(failures)
 
 
 def check() -> int:

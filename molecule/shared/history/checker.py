@@ -61,7 +61,7 @@ class Context:
 
 def check(events: list[dict], context: Context) -> list[Violation]:
     events = sorted(events, key=lambda event: event["t"])
-    rules = (owners, without_rules, associations, acknowledged, nodes, playbooks, status)
+    rules = (owners, without_rules, associations, acknowledged, nodes, playbooks, two_at_once, status)
     return [violation for rule in rules for violation in rule(events, context)]
 
 
@@ -174,6 +174,13 @@ def playbooks(events: list[dict], context: Context) -> Iterator[Violation]:
             yield Violation("refusal", f"{name} refused and changed {differing}")
         if run["unchanging"] and run["code"] == 0 and (changed or differing):
             yield Violation("second run", f"{name} changed {changed} things: {differing}")
+
+
+def two_at_once(events: list[dict], _context: Context) -> Iterator[Violation]:
+    """Of two runs that begin together, one does its work."""
+    runs = [run for run in of(events, "run") if not run["alone"]]
+    if runs and all(run["code"] for run in runs):
+        yield Violation("two at once", f"neither did its work: {'; '.join(run['said'] for run in runs)}")
 
 
 def status(events: list[dict], context: Context) -> Iterator[Violation]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
 import threading
 import time
 from collections.abc import Iterable
+from typing import TextIO
 
 from . import checker, generator
 from .actions import Action, Both, Playbook, Shell, Tasks
@@ -27,12 +27,12 @@ ANSWERED_AT_MOST = 40  # seconds until each association has had an answer, or ha
 
 
 class Runner:
-    """belief: what is true of the lab at the beginning; path: the file for the history."""
+    """belief: what is true of the lab at the beginning; history: the file that is written."""
 
-    def __init__(self, lab: Lab, operations: Operations, belief: Belief, path: pathlib.Path) -> None:
+    def __init__(self, lab: Lab, operations: Operations, belief: Belief, history: TextIO) -> None:
         self._lab, self._operations, self._belief = lab, operations, belief
         self.steps: list[Step] = []
-        self._file = path.open("w", buffering=1)
+        self._file = history
         self._lock = threading.Lock()
         self._events: list[dict] = []  # of this step
         self._placed: dict[str, list[str]] = {}  # the nodes of each client
@@ -40,7 +40,9 @@ class Runner:
         self._sampler = Sampler(lab.pid_files(), [lab.vip], self._note)
 
     def __enter__(self) -> Runner:
-        self._observe(wait="whole", seconds=WHOLE_AT_MOST, ask={"do": "ready"})
+        missing = self._observe(wait="whole", seconds=WHOLE_AT_MOST, ask={"do": "ready"})["missing"]
+        if missing:
+            raise RuntimeError(f"The load balancers are not whole: {'; '.join(missing)}")
         self._placed = self._observe(ask={"do": "report", "since": 0})["paths"]["nodes"]
         self._lab.journal()
         self._sampler.start()
@@ -48,7 +50,6 @@ class Runner:
 
     def __exit__(self, *_error: object) -> None:
         self._sampler.stop()
-        self._file.close()
 
     def run(self, steps: Iterable[Step], until: float) -> list[Violation]:
         """Do the steps, until one breaks a promise or the time is over; return what was broken."""
@@ -63,6 +64,15 @@ class Runner:
     def heal(self) -> list[Violation]:
         """Undo everything."""
         return self.run(list(generator.healing(self._belief, self._operations)), float("inf"))
+
+    def reset(self) -> None:
+        """Undo what still stands, and deploy the inventory as it was at first, whatever is broken."""
+        for operation in self._operations.values():
+            for name in set(operation.undoes) & set(self._open):
+                for action in operation.does:
+                    self._do(action, Step(name), self._open[name], must=False)
+        self._lab.site = {}
+        self._lab.start(Playbook(), "reset").end(PLAYBOOK_AT_MOST)
 
     def step(self, step: Step) -> list[Violation]:
         """Do one step, say how it went, and return what was broken."""

@@ -126,6 +126,12 @@ def test_a_playbook_may_say_well_while_a_fault_stands():
     assert promises({**WELL, "missing": ["lb2 is away"]}, whole=False) == []
 
 
+def test_of_two_runs_one_does_its_work():
+    refused = {**WELL, "alone": False, "must": False, "code": 2, "differing": ["lb1:/etc/a"]}
+    assert promises(refused, {**refused, "code": 0}) == []
+    assert promises(refused, refused) == ["two at once"]
+
+
 @pytest.mark.parametrize(
     ("code", "before", "after", "context", "lies"),
     [
