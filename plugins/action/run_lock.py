@@ -47,4 +47,4 @@ class ActionModule(ActionBase):
         left = answer.get("holder", {}).get("run", "")
         if left and has_ended(left):
             answer = self._execute_module(module_args={**arguments, "instead": left}, task_vars=task_vars)
-        return {**result, **answer}
+        return {**result, **answer, "by": arguments["by"]}

@@ -28,7 +28,7 @@ def status_problems(site, observed, hosts):
 
 
 def infinitt_handover(site, asked, to=None):
-    observed: dict[str, dict] = {}
+    observed: dict = {}
     for daemon, answers in asked.items():
         for answer in answers:
             observed.setdefault(answer["item"], {})[daemon] = answer

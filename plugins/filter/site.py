@@ -32,7 +32,7 @@ def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peer
             "names": [key for key in host if key.startswith("infinitt_")],
             "ansible_host": host.get("ansible_host"),
             "managed": host.get("__infinitt_managed", []),
-            "states": host.get("ansible_facts", {}).get("local", {}).get("nodes"),
+            "states": host.get("ansible_facts", {}).get("ansible_local", {}).get("nodes"),
             "facts": host.get("ansible_facts", {}) if name in asked and name not in lost else None,
         }
     return as_dict(build(variables, inventory, services, defaults, int(peers_port), lost))

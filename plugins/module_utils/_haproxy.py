@@ -138,6 +138,7 @@ def _node(row: dict[str, str], old: int) -> dict:
         "check_text": ": ".join(filter(None, (row["check_desc"], row["last_chk"]))),
         "last_change_s": _number(row["lastchg"]),
         "weight": _number(row["weight"]),
+        "throttle": _number(row["throttle"]),
         "backup": row["bck"] == "1",
         "sessions": int(row["scur"]) + old,
         "old_sessions": old,

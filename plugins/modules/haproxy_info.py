@@ -171,6 +171,9 @@ services:
     weight:
       description: Effective weight.
       type: int
+    throttle:
+      description: Percent of its weight that it has while its C(slowstart) lasts; otherwise null.
+      type: int
     backup:
       description: Whether it gets clients only when no other node is up.
       type: bool
@@ -183,11 +186,11 @@ services:
   sample:
     dicom:
       pacs1: {address: 198.51.100.21, port: 104, up: true, status: UP, check_status: L4OK, check_code: null,
-              check_text: Layer4 check passed, last_change_s: 7384, weight: 1, backup: false, sessions: 5,
-              old_sessions: 1}
+              check_text: Layer4 check passed, last_change_s: 7384, weight: 1, throttle: null, backup: false,
+              sessions: 5, old_sessions: 1}
       pacs2: {address: 198.51.100.22, port: 104, up: false, status: DOWN, check_status: L4CON, check_code: null,
-              check_text: "Layer4 connection problem: Connection refused", last_change_s: 62, weight: 1, backup: false,
-              sessions: 0, old_sessions: 0}
+              check_text: "Layer4 connection problem: Connection refused", last_change_s: 62, weight: 1, throttle: null,
+              backup: false, sessions: 0, old_sessions: 0}
 sessions:
   description: Current sessions of each service, including those of old workers.
   type: dict

@@ -67,6 +67,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+by:
+  description: The person or the job of this run.
+  type: str
+  returned: always
+  sample: ada on control
 holder:
   description: The run that has the lock, where it is another one.
   type: dict

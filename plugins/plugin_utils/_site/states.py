@@ -16,9 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import CONTROLS
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import ACTIVE, STATES, Service
 
-ACTIVE, DRAIN, MAINTENANCE = STATES = ("active", "drain", "maintenance")
 UNKNOWN = {"state": ACTIVE, "since": 0, "by": "", "cut": False}
 
 States = Mapping[str, Mapping[str, Mapping[str, Any]]]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+ACTIVE, DRAIN, MAINTENANCE = STATES = ("active", "drain", "maintenance")  # of a node
+
 
 @dataclass(frozen=True)
 class Node:
@@ -25,7 +27,7 @@ class Node:
     weight: int | None = None
     backup: bool = False
     max_connections: int | None = None
-    state: str = "active"
+    state: str = ACTIVE
     cut: bool = False
 
 

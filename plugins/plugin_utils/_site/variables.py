@@ -17,6 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
     nearest,
     show,
 )
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import STATES
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Choices, Integer, Text
 
 GROUP = "loadbalancers"  # the inventory's group of hosts that run HAProxy and Keepalived
@@ -60,6 +61,10 @@ VARIABLES = (
     Variable("infinitt_to", RUN, values.load_balancer),
     Variable("infinitt_wait", RUN, values.duration, default=1800),
     Variable("infinitt_force", RUN, values.boolean, default=False),
+    Variable("infinitt_node", RUN, Text(values.NAME, "give the name of a node")),
+    Variable("infinitt_state", RUN, Choice(STATES)),
+    Variable("infinitt_service", RUN, Text(values.NAME, "give the name of a service")),
+    Variable("infinitt_cut", RUN, values.boolean, default=False),
     Variable("infinitt_confirm", RUN, values.address),
     Variable("infinitt_faults", RUN, Choices(FAULTS), default=list(FAULTS[:-1])),
     Variable("infinitt_probe_host", RUN, Text(values.NAME, "give a host of the inventory"), default="localhost"),

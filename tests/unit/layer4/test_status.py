@@ -11,7 +11,7 @@ import json
 import time
 import types
 
-from layer4 import config, peers, status, system
+from layer4 import config, peers, status, sync, system
 
 
 def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
@@ -107,3 +107,20 @@ def test_the_status_tells_which_peers_are_ready_and_which_do_not_answer(told, mo
     monkeypatch.setattr(peers, "ask", lambda own, hosts, port, timeout: iter(answers.items()))
     expected = {"198.51.100.12": True, "198.51.100.13": None, "198.51.100.14": False}
     assert status.status()["peers"] == expected
+
+
+def test_sessions_are_those_of_the_vips_of_this_host_and_no_test_entries(told, monkeypatch):
+    node = told["services"][0]["nodes"][0]
+    flow = {"client": "198.51.100.50", "node": node["address"], "node_port": node["port"], "ended": False}
+    flows = [
+        flow,
+        {**flow, "ended": True},
+        {**flow, "client": sync.TEST_CLIENT[4]},
+        {**flow, "node": "198.51.100.99"},
+    ]
+    monkeypatch.setattr(status.conntrack, "dump", lambda *which: flows)
+    monkeypatch.setattr(system, "addresses", lambda: {told["services"][0]["address"]})
+    expected = {"client": "198.51.100.50", "service": told["services"][0]["name"], "node": node["name"]}
+    assert status.sessions() == [expected]
+    monkeypatch.setattr(system, "addresses", set)
+    assert status.sessions() == []

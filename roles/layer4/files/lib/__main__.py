@@ -8,6 +8,7 @@ usage: layer4 run                 the service itself; SIGHUP makes it read its c
        layer4 check FILE          whether this is a configuration
        layer4 status              what is running, how many flows there are, and the state of the mirror (JSON)
        layer4 flows CLIENT...     the forwarded connections of these clients (JSON)
+       layer4 sessions            client, service and node of what is forwarded on the VIPs of this host (JSON)
        layer4 connections         a digest of the forwarded connections, to be compared with that of another host (JSON)
        layer4 resync              after conntrackd's start: wait for the peer's connections, for 3 s at most
        layer4 master              after this host has become active: send all connections to the other one
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[Callable, int]] = {
     "check": (config.check, 1),
     "status": (show(status.status), 0),
     "flows": (show(status.flows_of), ANY),
+    "sessions": (show(status.sessions), 0),
     "connections": (show(status.connections), 0),
     "resync": (sync.resync, 0),
     "master": (sync.master, 0),

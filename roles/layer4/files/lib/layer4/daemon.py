@@ -227,7 +227,7 @@ def serve() -> None:
             daemon.report()
             written = now
         if due:
-            daemon.endings.continue_with(daemon.dead, daemon.held_since, daemon.config.dead_after)
+            daemon.endings.continue_with(daemon.dead, daemon.held_since)
             daemon.resync()
         daemon.judge()
         if not notified and daemon.ready():

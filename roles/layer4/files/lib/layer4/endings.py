@@ -21,7 +21,7 @@ class Endings:
     def __init__(self) -> None:
         self.rounds: dict[tuple[str, int], int] = {}
 
-    def continue_with(self, dead: set[tuple[str, int]], vips: Iterable[str], dead_after: float) -> None:
+    def continue_with(self, dead: set[tuple[str, int]], vips: Iterable[str]) -> None:
         """Provoke the clients of these endpoints by these VIPs into meeting a reset; after three rounds forget their
         connections.
 
@@ -43,9 +43,7 @@ class Endings:
                     continue
                 flows = conntrack.dump(*which)
                 if flows and rounds == 0:
-                    system.log(
-                        f"{node} port {port} is down for {dead_after} s: {len(flows)} connections to it are ended."
-                    )
+                    system.log(f"{node} port {port} is dead or cut off: {len(flows)} connections to it are ended.")
                 for flow in flows:
                     provoke(flow)
 

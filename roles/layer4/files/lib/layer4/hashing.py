@@ -23,7 +23,7 @@ def rank(slot: int, name: str, weight: float) -> float:
     return -weight / math.log((int.from_bytes(digest[:8], "big") + 1) / (2**64 + 1))
 
 
-def place(nodes: list[dict], weights: dict[str, int], choice: int = 0) -> list[dict | None]:
+def place(nodes: list[dict], weights: dict[str, float], choice: int = 0) -> list[dict | None]:
     """Choose each slot's node, or with `choice` 1 the one that takes its place where the first does not answer.
 
     `weights`: of the nodes that take new connections, by name. A backup comes after all others.

@@ -10,6 +10,8 @@ from typing import Iterator
 
 from . import hashing
 
+RETURN, STEPS = 30, 10  # a node that comes back from maintenance has its share after so many seconds, in so many steps
+
 
 def read_state(row: dict[str, str], former: str | None) -> str | None:
     """Return up, down, drain (no new connections) or None (unknown) for a line of `show stat` (HAProxy Management
@@ -33,6 +35,8 @@ class Health:
         self.states: dict[tuple[str, str], str | None] = {}  # by service and node
         self.weights: dict[tuple[str, str], int] = {}
         self.down_since: dict[tuple[str, str], float] = {}
+        self.shares: dict[str, float] = {}  # of its weight, by node, while it is coming back
+        self.back_since: dict[str, float] = {}  # by node: one that returns takes the same slots for all services
 
     def configure(self, services: list[dict]) -> None:
         """Take these services; what was known of their nodes stays known."""
@@ -72,18 +76,22 @@ class Health:
             state = read_state(row, self.states.get(key))
             if state != self.states.get(key):
                 changes.append(f"HAProxy reports {row['svname']} as {state} for {row['pxname']}.")
+            if state == "up" and self.states.get(key) == "drain":
+                self.back_since.setdefault(row["svname"], now)
             self.states[key] = state
             self.weights[key] = int(row["weight"] or 0)
             if state != "down":
                 self.down_since.pop(key, None)
             else:
                 self.down_since.setdefault(key, now)
+        self.back_since = {node: since for node, since in self.back_since.items() if now - since < RETURN}
+        self.shares = {node: (1 + (now - since) * STEPS // RETURN) / STEPS for node, since in self.back_since.items()}
         return changes
 
-    def weights_up(self, service: str) -> dict[str, int]:
+    def weights_up(self, service: str) -> dict[str, float]:
         """Return the weights of a service's nodes that take new connections, by name."""
         nodes = [node["name"] for node in self.services[service]["nodes"] if self.is_up(service, node)]
-        return {name: self.weights.get((service, name), 0) for name in nodes}
+        return {name: self.weights.get((service, name), 0) * self.shares.get(name, 1) for name in nodes}
 
     def second_choices(self) -> dict[str, list[dict | None]]:
         """Return by service each slot's node for those whom the first does not answer."""
@@ -92,7 +100,8 @@ class Health:
     def decide(
         self, now: float, dead_after: float, held_since: dict[str, float]
     ) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
-        """Return each slot's node by service, and the dead endpoints, that follow from what is known.
+        """Return each slot's node by service, and the dead endpoints, that follow from what is known. What a person has
+        cut off is as good as dead.
 
         `held_since`: since when this host has each VIP that it has. A standby calls nothing dead: its own way to a node
         may be broken.
@@ -103,7 +112,8 @@ class Health:
             for node in service["nodes"]:
                 down = self.down_since.get((name, node["name"]))
                 held = held_since.get(service["address"])
-                if down is not None and held is not None and now - max(down, held) >= dead_after:
+                is_dead = down is not None and held is not None and now - max(down, held) >= dead_after
+                if is_dead or held is not None and node.get("cut"):
                     dead.add((node["address"], node["port"]))
         # Two services may have the same endpoint, and different checks: one that serves is not dead.
         return maps, dead - {(node["address"], node["port"]) for name, node in self.nodes() if self.is_up(name, node)}

@@ -36,6 +36,24 @@ def flows_of(*clients: str) -> list[dict]:
     return forwarded([flow for client in clients for flow in conntrack.dump("--src", client)], services)
 
 
+def sessions() -> list[dict]:
+    """Return client, service and node of each connection that is forwarded on a VIP of this host.
+
+    A copy on another host may be of one that has ended, and a test entry is none.
+    """
+    here, nobody = system.addresses(), set(sync.TEST_CLIENT.values())
+    return [
+        {"client": flow["client"], "service": service["name"], "node": node["name"]}
+        for service in config.load().services
+        if service["address"] in here
+        for flow in conntrack.dump("--dst", service["address"], "--dport", str(service["port"]))
+        for node in service["nodes"]
+        if (flow["node"], flow["node_port"]) == (node["address"], node["port"])
+        and not flow["ended"]
+        and flow["client"] not in nobody
+    ]
+
+
 def connections() -> dict:
     """Sum up what is forwarded (see `conntrack.digest`)."""
     services = config.load().services
