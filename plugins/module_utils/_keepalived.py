@@ -36,6 +36,15 @@ POLL = 0.01
 
 MAX_FILE = 16 * 1024 * 1024
 
+# Why it has ignored advertisements: the names here, and its own.
+REJECTED = {
+    "ttl": "ip_ttl_err",
+    "addresses": "addr_list_err",
+    "interval": "advert_interval_err",
+    "type": "invalid_type_rcvd",
+    "length": "packet_len_err",
+}
+
 # vrrp.h; the same words as in its log.
 STATES = {0: "INIT", 1: "BACKUP", 2: "MASTER", 3: "FAULT", 97: "DELETED", 98: "STOP"}
 
@@ -71,6 +80,7 @@ def _instance(data: dict, stats: dict) -> dict:
         "vips": [address.split()[0] for address in data.get("vips", []) + data.get("evips", [])],
         "adverts_received": stats["advert_rcvd"],
         "adverts_sent": stats["advert_sent"],
+        "adverts_rejected": {name: stats.get(key, 0) for name, key in REJECTED.items()},
         "became_master": stats["become_master"],
     }
 

@@ -21,7 +21,7 @@ import struct
 import time
 from contextlib import ExitStack
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._addresses import held_since
+from ._addresses import held_since
 
 ETHERNET = 1
 ARP_REQUEST = 1

@@ -104,6 +104,38 @@ addresses:
   type: dict
   returned: always
   sample: {127.0.0.1: 1795525200, 198.51.100.11: 1795525203, 198.51.100.10: 1795532752}
+guard:
+  description: C(keepalived-guard.service), which listens to the peers.
+  type: dict
+  returned: always
+  contains:
+    running:
+      description: Whether it runs.
+      type: bool
+    enabled:
+      description: Whether systemd starts it at boot.
+      type: bool
+    outdated:
+      description: Those of its files that are newer than its process.
+      type: list
+      elements: str
+    held:
+      description: Why it keeps Keepalived in C(FAULT), as a clause; empty where it does not.
+      type: str
+    split_brain:
+      description: Who else has a VIP of this host, as a clause; empty where nobody has.
+      type: str
+    split_brain_since:
+      description: Since when, in seconds since the epoch.
+      type: float
+    ignored:
+      description:
+        - By sender, the advertisements that Keepalived ignores, since they came from no peer or were forwarded by
+          somebody. C(count), the C(ttl) and the moment (C(last)) of the last one.
+      type: dict
+  sample:
+    {running: true, enabled: true, outdated: [], held: "", split_brain: "", split_brain_since: 0,
+     ignored: {203.0.113.9: {count: 12, ttl: 64, last: 1795532752.3}}}
 instances:
   description: Its VRRP instances.
   type: list
@@ -152,6 +184,12 @@ instances:
     adverts_sent:
       description: Advertisements sent since the daemon started.
       type: int
+    adverts_rejected:
+      description:
+        - How many advertisements it has ignored since it started, and why. C(ttl), they were forwarded by somebody;
+          C(addresses), they were for other VIPs; C(interval), C(type) and C(length).
+        - Those of senders that are no peers are not among them. RV(guard.ignored) has them.
+      type: dict
     became_master:
       description: How many times it has become master since the daemon started.
       type: int
@@ -163,7 +201,7 @@ instances:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _keepalived, _systemd
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _guard, _keepalived, _systemd
 
 
 def main() -> None:
@@ -177,7 +215,7 @@ def main() -> None:
     )
     params = module.params
     answer = _keepalived.gather(params["pid_file"], params["timeout"])
-    module.exit_json(changed=False, **_systemd.inspect(params["unit"]), **answer)
+    module.exit_json(changed=False, guard=_guard.gather(), **_systemd.inspect(params["unit"]), **answer)
 
 
 if __name__ == "__main__":

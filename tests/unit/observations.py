@@ -104,6 +104,14 @@ def host(state="MASTER", services=("dicom",)):
             "needs_daemon_reload": False,
             "version": "2.2.7",
             "configuration": "70aa11",
+            "guard": {
+                "running": True,
+                "enabled": True,
+                "held": "",
+                "split_brain": "",
+                "split_brain_since": 0,
+                "ignored": {},
+            },
             "addresses": {"127.0.0.1": NOW - 90000, **({VIP: NOW - 7384} if holds else {})},
             "instances": [
                 {

@@ -375,6 +375,8 @@ def test_an_old_worker_outlives_the_longest_study(rendered):
 
 # --- keepalived.conf --------------------------------------------------------------------------------------------------
 
+NEAR = "min_ttl 255 max_ttl 255"  # a peer is on this link
+
 
 def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
     for host, own, other, priority in (("lb1", 11, 12, 254), ("lb2", 12, 11, 253)):
@@ -390,14 +392,14 @@ def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
             f"unicast_src_ip 198.51.100.{own}",
         ):
             assert line in instance
-        assert section(text, "unicast_peer") == [f"198.51.100.{other}"]
+        assert section(text, "unicast_peer") == [f"198.51.100.{other} {NEAR}"]
+        assert "check_unicast_src" in instance
         assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
         assert "vrrp_version 3" in section(text, "global_defs")
         # HAProxy's end is told by systemd at once, and one that hangs by a script: either takes the VIP away.
-        assert 'file "/run/haproxy.state"' in section(text, "track_file file_2") and section(text, "track_file") == [
-            "file_1",
-            "file_2",
-        ]
+        assert 'file "/run/keepalived.guard"' in section(text, "track_file file_2")
+        assert 'file "/run/haproxy.state"' in section(text, "track_file file_3")
+        assert section(text, "track_file") == ["file_1", "file_2", "file_3"]
         assert "weight 0" in section(text, "vrrp_script haproxy_answers") and section(text, "track_script") == [
             "haproxy_answers",
             "gateway",
@@ -405,13 +407,13 @@ def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
 
 
 def test_a_single_unit_announces_itself_to_its_own_vip(rendered):
-    assert section(rendered["single"]["lb1"]["keepalived"], "unicast_peer") == ["198.51.100.10"]
+    assert section(rendered["single"]["lb1"]["keepalived"], "unicast_peer") == [f"198.51.100.10 {NEAR}"]
 
 
 def test_the_fast_profile_of_three_hosts(rendered):
     text = rendered["three"]["lb2"]["keepalived"]
     assert "advert_int 0.1" in section(text, "vrrp_instance vip")
-    assert section(text, "unicast_peer") == ["198.51.100.11", "198.51.100.13"]
+    assert section(text, "unicast_peer") == [f"198.51.100.11 {NEAR}", f"198.51.100.13 {NEAR}"]
 
 
 def test_the_first_vip_is_announced_and_the_others_go_with_it(rendered):
@@ -462,6 +464,7 @@ REFUSED = {
     "vip": lambda text: {"infinitt_vip": text},
     "service's vip": lambda text: {"infinitt_services": {"mwl": {"vip": text}}},
     "router id": lambda text: {"infinitt_router_id": text},
+    "command": lambda text: {"infinitt_on_event": text},
 }
 
 

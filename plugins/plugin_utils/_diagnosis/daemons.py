@@ -79,8 +79,16 @@ def keepalived(name: str, host: Host) -> Iterator[Problem]:
             "Start it: systemctl start keepalived. If it does not start: journalctl -u keepalived.",
         )
         return
+    held = daemon["guard"]["held"]
     for instance in daemon["instances"]:
-        if instance["state"] not in ("MASTER", "BACKUP"):
+        if instance["state"] == "FAULT" and held:
+            yield Problem(
+                "guard_holds",
+                name,
+                f"{name} cannot take over the VIP: {held}.",
+                "Let all load balancers agree: playbooks/site.yml.",
+            )
+        elif instance["state"] not in ("MASTER", "BACKUP"):
             yield Problem(
                 "keepalived_fault",
                 name,
@@ -88,6 +96,17 @@ def keepalived(name: str, host: Host) -> Iterator[Problem]:
                 "See why: journalctl -u keepalived.",
             )
     yield from _old_configuration("Keepalived", name, daemon["configuration"], host)
+
+
+def guard(name: str, host: Host) -> Iterator[Problem]:
+    if not host["keepalived"]["guard"]["running"]:
+        yield Problem(
+            "guard_down",
+            name,
+            f"keepalived-guard.service on {name} is not running, so nothing keeps two load balancers that do not"
+            " agree from holding the VIP both.",
+            "Start it: systemctl start keepalived-guard. Where it does not exist: playbooks/site.yml.",
+        )
 
 
 def _old_configuration(daemon: str, name: str, runs: str | None, host: Host) -> Iterator[Problem]:
@@ -104,7 +123,11 @@ def outdated(daemon: str, name: str, remedy: str) -> Problem:
 
 def units(name: str, host: Host) -> Iterator[Problem]:
     """What a reboot would change: units that do not start, and unit files that systemd has not read."""
-    enabled = {"haproxy.service": host["haproxy"]["enabled"], "keepalived.service": host["keepalived"]["enabled"]}
+    enabled = {
+        "haproxy.service": host["haproxy"]["enabled"],
+        "keepalived.service": host["keepalived"]["enabled"],
+        "keepalived-guard.service": host["keepalived"]["guard"]["enabled"],
+    }
     if "layer4" in host:
         enabled.update({unit: state["enabled"] for unit, state in host["layer4"]["units"].items()})
     for unit, starts in enabled.items():
@@ -145,6 +168,17 @@ def port_taken(name: str, ports: Sequence[Mapping[str, Any]], listeners: Sequenc
 
 
 # --- worth knowing, and no problem -----------------------------------------------------------------------------------
+
+
+def adverts_ignored(name: str, host: Host) -> Iterator[Problem]:
+    for sender, known in host["keepalived"]["guard"]["ignored"].items():
+        yield Problem(
+            "adverts_ignored",
+            name,
+            f"{name} has ignored {known['count']} VRRP advertisements from {sender}, which is no load balancer of this"
+            f" group or not on this link (TTL {known['ttl']}).",
+            "Find out what sends them. They move nothing.",
+        )
 
 
 def restart_pending(name: str, host: Host) -> Iterator[Problem]:

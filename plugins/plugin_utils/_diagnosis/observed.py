@@ -81,6 +81,21 @@ class Instance(TypedDict):
     virtual_router_id: int
 
 
+class Guard(TypedDict):
+    """Of `keepalived_info`, what keepalived-guard.service says.
+
+    ``held``: why it keeps Keepalived in FAULT, ``split_brain``: who else has a VIP of this host, both as a clause.
+    ``ignored``: by sender, how many advertisements were no peer's or were forwarded, and the TTL of the last one.
+    """
+
+    running: bool
+    enabled: bool
+    held: str
+    split_brain: str
+    split_brain_since: float
+    ignored: Mapping[str, Mapping[str, Any]]
+
+
 class Keepalived(TypedDict):
     """`keepalived_info`. ``configuration``: the fingerprint of the configuration that it runs.
 
@@ -96,6 +111,7 @@ class Keepalived(TypedDict):
     configuration: str | None
     addresses: Mapping[str, int]
     instances: list[Instance]
+    guard: Guard
 
 
 class Connections(TypedDict):

@@ -44,6 +44,8 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
         found += vip.one_holder(address, observed, all_reached)
     for name, host in observed.items():
         found += daemons.keepalived(name, host)
+        found += daemons.guard(name, host)
+        found += vip.split_brain(name, host)
         found += vip.removed(name, host)
         found += daemons.haproxy(name, host)
         found += daemons.units(name, host)
@@ -67,6 +69,7 @@ def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
     found = [*nodes.out(site, now)]
     for name, host in observed.items():
         found += daemons.restart_pending(name, host)
+        found += daemons.adverts_ignored(name, host)
         found += nodes.unchecked(name, host)
         found += forwarding.unguarded(name, host)
     return [*found, *drift.versions(observed), *drift.not_the_inventory(observed)]

@@ -64,6 +64,8 @@ def verify(
     for name, host in observed.items():
         verdict.broken.extend(daemons.haproxy(name, host))
         verdict.broken.extend(daemons.keepalived(name, host))
+        verdict.broken.extend(daemons.guard(name, host))
+        verdict.broken.extend(vip.split_brain(name, host))
         verdict.broken.extend(vip.removed(name, host))
         verdict.broken.extend(nodes.disagreements(name, site, host["haproxy"]["services"], host["endpoints"]))
     forwarded = {service["name"] for service in site["layer4_services"]}

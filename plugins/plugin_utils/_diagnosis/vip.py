@@ -52,6 +52,18 @@ def removed(name: str, host: Host) -> Iterator[Problem]:
             )
 
 
+def split_brain(name: str, host: Host) -> Iterator[Problem]:
+    """What the guard of a holder has noticed, from what others announce and from who answers for its VIPs."""
+    guard = host["keepalived"]["guard"]
+    if guard["split_brain"]:
+        yield Problem(
+            "split_brain",
+            name,
+            f"{name} is not the only owner of its VIP: {guard['split_brain']}.",
+            "Find the other owner, and take the address away from it.",
+        )
+
+
 def silent_service(end: Endpoint, prober: str) -> Iterator[Problem]:
     """A service that does not answer on its VIP. ``prober``: the host that asked."""
     if not end["reachable"]:

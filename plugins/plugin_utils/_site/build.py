@@ -99,6 +99,7 @@ def build(
         preflight=given["infinitt_preflight"],
         failover=given["infinitt_failover"],
         stats_port=given["infinitt_stats_port"],
+        on_event=given["infinitt_on_event"] or [],
         states=node_states,
         run={name.replace("infinitt_", ""): value for name, value in of_run.items()},
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.

@@ -112,6 +112,7 @@ class Host:
 class Site:
     """The whole site, or the reasons why there is none (``problems``, one sentence each).
 
+    ``on_event``: the words of the user's command.
     ``run``: what was asked of this run, by the variable's name without its prefix.
     ``states``: what each load balancer is to remember of its nodes (see ``states.py``).
     """
@@ -124,5 +125,6 @@ class Site:
     preflight: str = "all"
     failover: str = "standard"
     stats_port: int | None = None
+    on_event: list[str] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)

@@ -30,6 +30,7 @@ INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}")
 LABEL = re.compile(INTERFACE.pattern + r"(:[A-Za-z0-9_.@+-]*)?")
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
 DIRECTORY = re.compile(r"[A-Za-z0-9_.~/ -]{1,255}")
+COMMAND = re.compile(r"/[A-Za-z0-9_./+-]{1,200}( [A-Za-z0-9_.,:@/=+-]{1,100}){0,20}")
 SECRET = re.compile(r"[!-&(-~]{1,128}")
 DURATION = re.compile(r"([0-9]{1,8})\s*([smhd]?)")
 LONGEST = (2**31 - 1) // 1000
@@ -120,6 +121,12 @@ def secret(value: Any) -> str:
     raise ValidationError(
         "contains what HAProxy cannot read", "give up to 128 printable ASCII characters without a space or a '"
     )
+
+
+def command(value: Any) -> list[str]:
+    """Return the words of a command. No shell reads it."""
+    hint = "give a program by its full path and plain words, such as /usr/local/sbin/tell --to ops"
+    return Text(COMMAND, hint)(value).split(" ")
 
 
 def duration(value: Any) -> int:

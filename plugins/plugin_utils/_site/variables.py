@@ -54,6 +54,7 @@ VARIABLES = (
     Variable("infinitt_router_id", SITE, Integer(1, 255)),
     Variable("infinitt_stats_port", SITE, values.port),
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
+    Variable("infinitt_on_event", SITE, values.command),
     Variable("infinitt_address", HOST, values.address),
     Variable("infinitt_interface", HOST, values.interface),
     Variable("infinitt_gateway", HOST, values.gateway),

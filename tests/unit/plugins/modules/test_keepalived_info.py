@@ -39,7 +39,7 @@ JSON = json.dumps(
                 "vips": ["127.0.0.1/8 dev lo scope global set"],
                 "evips": ["2001:db8::10/64 dev eth0 scope global preferred_lft forever set"],
             },
-            "stats": {"advert_rcvd": 3, "advert_sent": 629, "become_master": 1},
+            "stats": {"advert_rcvd": 3, "advert_sent": 629, "become_master": 1, "ip_ttl_err": 4},
         }
     ]
 )
@@ -79,6 +79,7 @@ INSTANCE = {
     "vips": ["127.0.0.1/8", "2001:db8::10/64"],
     "adverts_received": 3,
     "adverts_sent": 629,
+    "adverts_rejected": {"ttl": 4, "addresses": 0, "interval": 0, "type": 0, "length": 0},
     "became_master": 1,
 }
 

@@ -287,6 +287,10 @@ WRONG = {
     ),
     "router id 0": ({"infinitt_router_id": "0"}, ["infinitt_router_id is 0, which is out of range"]),
     "boolean as a number": ({"infinitt_router_id": True}, ["infinitt_router_id is True, which is not a whole number"]),
+    "command": (
+        {"infinitt_on_event": "tell ops"},
+        ["infinitt_on_event is 'tell ops', which is not valid; give a program by its full path"],
+    ),
     "preflight": ({"infinitt_preflight": False}, ["infinitt_preflight is False; give one of all, any, none"]),
     "profile": (
         {"infinitt_failover": "quick"},

@@ -118,6 +118,7 @@ SITE = {
     "infinitt_failover": st.sampled_from(["standard", " fast", "conservative"]),
     "infinitt_router_id": both(st.integers(1, 255)),
     "infinitt_stats_port": both(st.integers(1, 65535)),
+    "infinitt_on_event": like(values.COMMAND),
     "infinitt_stats_password": st.text(
         alphabet=[char for char in string.printable[:94] if char != "'"], min_size=1, max_size=128
     ),

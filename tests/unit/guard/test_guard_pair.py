@@ -1,0 +1,171 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two load balancers in network namespaces, with the real Keepalived and the guard: whatever people do to one of them,
+no address is ever on both.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import namespaces
+import pytest
+from namespaces import Host, Switch, until
+
+LIB = pathlib.Path(__file__).parents[3] / "roles/keepalived/files/lib"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden/layer4/lb1/keepalived.conf"
+VIP = "198.51.100.10"
+NUMBERS = (11, 12)
+INTERVAL = 0.5  # seconds between advertisements: other tests keep the machine busy
+MISSING = namespaces.missing(("keepalived", "ip", "nsenter", "unshare"))
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+
+
+class Balancer(Host):
+    """A load balancer with what roles/keepalived writes, and a journal of its addresses."""
+
+    def __init__(self, switch: Host, number: int, directory: pathlib.Path) -> None:
+        super().__init__(switch, f"198.51.100.{number}")
+        self.number, self.log = number, directory / f"{number}.log"
+        self.journal = directory / f"{number}.addresses"
+        self("mount", "-t", "tmpfs", "none", "/tmp")
+        self("mkdir", "-p", "/etc/keepalived", "/run/keepalived-guard")
+        tell = ["/bin/sh", "-c", 'echo "$1 $3 $4" >> /run/events', "tell"]
+        settings = {"hold_file": "/run/keepalived.guard", "pipe": "/run/keepalived.fifo", "on_event": tell}
+        self.write("/etc/keepalived/guard.json", json.dumps(settings))
+        self.configure()
+        self.start("ip", "-ts", "-o", "monitor", "address", stdout=self.journal.open("w"))
+
+    def configure(self, router_id: int = 10, vips: tuple[str, ...] = (VIP,)) -> None:
+        """Write keepalived.conf, and load nothing."""
+        text = re.sub(r"^vrrp_script (?s:.*?)^}$", "", GOLDEN.read_text(), flags=re.MULTILINE)
+        text = re.sub(r"^    track_script (?s:.*?)^    }$", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^    notify_master .*$", "", text, flags=re.MULTILINE)
+        (peer,) = set(NUMBERS) - {self.number}
+        text = text.replace("unicast_src_ip 198.51.100.11", f"unicast_src_ip {self.address}")
+        text = text.replace("198.51.100.12 min_ttl", f"198.51.100.{peer} min_ttl")
+        text = text.replace("priority 254", f"priority {265 - self.number}")
+        text = text.replace("advert_int 0.25", f"advert_int {INTERVAL}")
+        text = text.replace("virtual_router_id 10", f"virtual_router_id {router_id}")
+        lines = [f"        {vip}/24 dev eth0\n" for vip in vips]
+        excluded = f"    virtual_ipaddress_excluded {{\n{''.join(lines[1:])}    }}\n" if lines[1:] else ""
+        text = text.replace(f"        {VIP}/24 dev eth0\n    }}\n", f"{lines[0]}    }}\n{excluded}")
+        self.write("/etc/keepalived/keepalived.conf", text)
+
+    def guard(self) -> subprocess.Popen:
+        self.process = self.start(sys.executable, "-BIS", str(LIB), stdout=self.log.open("a"), stderr=subprocess.STDOUT)
+        assert until(lambda: "state.json" in self("ls", "/run/keepalived-guard")), self.log.read_text()
+        return self.process
+
+    def keepalived(self) -> None:
+        self.start("keepalived", "--dont-fork", stdout=subprocess.DEVNULL)
+
+    def reload(self) -> None:
+        self("sh", "-c", "kill -HUP $(cat /run/keepalived.pid)")
+
+    def has(self, vip: str = VIP) -> bool:
+        return f" {vip}/" in self("ip", "-o", "address")
+
+    def holds(self) -> bool:
+        return self("cat", "/run/keepalived.guard") == "1\n"
+
+    def told(self) -> list[str]:
+        return self("cat", "/run/events", check=False).splitlines()
+
+    def times(self, vip: str) -> list[tuple[float, float]]:
+        """From when to when this host had the address."""
+        found, since = [], None
+        for line in self.journal.read_text().splitlines():
+            if f" {vip}/" not in line:
+                continue
+            moment = datetime.datetime.fromisoformat(re.match(r"\[([^]]+)\]", line)[1]).timestamp()
+            if "Deleted" in line and since is not None:
+                found.append((since, moment))
+                since = None
+            elif "Deleted" not in line:
+                since = since or moment
+        return [*found, (since, time.time())] if since else found
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """lb1 has the VIP, and lb2 stands by."""
+    hosts: list[Host] = [Switch()]
+    try:
+        for number in NUMBERS:
+            hosts.append(Balancer(hosts[0], number, tmp_path))
+            hosts[-1].guard()
+        for balancer in hosts[1:]:
+            balancer.keepalived()
+            assert until(hosts[1].has)
+        assert until(lambda: [host.told()[-1:] for host in hosts[1:]] == [["state BACKUP MASTER"], ["state  BACKUP"]])
+        yield hosts[1:]
+    finally:
+        for host in reversed(hosts):
+            if host.holder.poll() is None:
+                host.power_off()
+
+
+def overlap(pair, vip=VIP):
+    """For how long both had the address, in seconds."""
+    one, other = (balancer.times(vip) for balancer in pair)
+    return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in one for b in other)
+
+
+def settle(pair):
+    """Wait until one has the VIP and the other is free to take it."""
+    assert until(lambda: pair[0].has() + pair[1].has() == 1 and not any(lb.holds() for lb in pair)), [
+        lb.log.read_text() for lb in pair
+    ]
+    time.sleep(4 * INTERVAL)  # as long as a takeover: nothing happens
+
+
+def absent(pair, vip=VIP):
+    """The longest time for which nobody had the address, between two that had it."""
+    times = sorted(pair[0].times(vip) + pair[1].times(vip))
+    return max((after[0] - before[1] for before, after in zip(times, times[1:])), default=0)
+
+
+def test_what_both_must_have_in_common_is_changed_by_hand(pair):
+    """Both files first, and one reload after the other: what runs must count as well. And the guards die meanwhile."""
+    vips = ("198.51.100.9", VIP)
+    for balancer in pair:
+        balancer.configure(router_id=20, vips=vips)
+    pair[1].reload()
+    time.sleep(2 * INTERVAL)
+    for balancer in pair:
+        balancer.stop(balancer.process)
+        balancer.guard()
+    time.sleep(4 * INTERVAL)  # longer than a takeover
+    pair[0].reload()
+    settle(pair)
+    assert [overlap(pair, vip) for vip in vips] == [0, 0]
+    assert pair[0].has() and pair[0].has("198.51.100.9"), "they moved"
+    assert absent(pair) < 4 * INTERVAL
+    assert "state BACKUP FAULT" in pair[1].told()
+
+
+def test_the_standby_takes_over_when_the_one_that_it_waits_for_is_gone(pair):
+    pair[1].configure(router_id=20)
+    pair[1].reload()
+    assert until(pair[1].holds)
+    pair[0]("ip", "link", "set", "eth0", "down")
+    assert until(pair[1].has, 15 * INTERVAL)
+    pair[0]("ip", "address", "flush", "dev", "eth0")
+    assert "announces the virtual router ID 10 with" in pair[1].log.read_text()
+
+
+def test_a_split_brain_is_told_within_five_seconds_at_both_ends(pair):
+    pair[1]("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
+    assert until(lambda: all("split_brain no yes" in lb.told() for lb in pair), 5), [lb.log.read_text() for lb in pair]
+    pair[1]("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
+    assert until(lambda: all("split_brain yes no" in lb.told() for lb in pair), 5)
+    assert pair[0].has() and pair[0].log.read_text().count("Split brain: ") == 1
