@@ -186,6 +186,6 @@ class Runner:
             before = self._observe()["missing"]
             end = self._lab.start(Playbook("status"), f"{len(self.steps):02}-status").end(PLAYBOOK_AT_MOST)
             after = self._observe()["missing"]
-            if bool(end["code"]) == bool(after or self._belief.fault or self._belief.node_fault):
+            if end["code"] == 0 or after or not self._belief.whole:
                 break
         self._note("status", code=end["code"], said=end["said"], before=before, after=after)
