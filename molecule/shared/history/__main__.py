@@ -5,7 +5,7 @@
 
 usage: python3 -m history COMMAND
   run CONFIG --seed N --minutes M   draw steps from a seed, do them, and go on with the next seed for so many minutes
-  run CONFIG --steps "STEP ..."     do these steps, as an earlier run printed them
+  run CONFIG --steps "STEP ..."     do these steps, as an earlier run printed them (--shrink: and look for fewer)
   steps --seed N --count C          print the steps that a seed gives
   check                             check the last history again
 CONFIG is JSON: see lab.py. What happened is written to .build/results/history.json, one event a line; what the
@@ -20,6 +20,8 @@ import json
 import pathlib
 import sys
 import time
+from collections.abc import Iterable
+from typing import TextIO
 
 from . import checker, generator
 from .belief import Belief, Step
@@ -37,29 +39,56 @@ def available() -> dict:
     return {name: operation for name, operation in OPERATIONS.items() if operation.runs <= there}
 
 
+class Rounds:
+    """Rounds of steps, each from a whole pair, so that what fails is a short list."""
+
+    def __init__(self, config: dict, history: TextIO) -> None:
+        self._lab, self._history = Lab(config), history
+        self.operations, self.belief = available(), Belief(config["layer"])
+        self.steps, self.failures = 0, []  # how many were done, and what to say of those that failed
+        self._before: Runner | None = None
+
+    def attempt(self, steps: Iterable[Step], until: float = float("inf")) -> list[Step]:
+        """Do the steps and undo everything; return those that led to a broken promise."""
+        if self._before:
+            self._before.reset()
+        runner = self._before = Runner(self._lab, self.operations, self.belief, self._history)
+        with runner:
+            violations = runner.run(steps, until) or runner.heal()
+        self.steps += len(runner.steps)
+        if not violations:
+            return []
+        short = generator.since_quiet(runner.steps, self.belief, self.operations)
+        self.failures.append(f'{violations[0]}\n  make history STEPS="{" ".join(map(str, short))}"')
+        return short
+
+    def shrink(self, steps: list[Step]) -> None:
+        """Try shorter lists until none of them fails."""
+        for rest in generator.shorter(steps, self.belief, self.operations):
+            print(f"Without {len(steps) - len(rest)} of {len(steps)} steps", flush=True)
+            found = self.attempt(rest)
+            if found:
+                return self.shrink(found)
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Do rounds until the time is over, each from a whole pair, so that what fails is a short list."""
-    config = json.loads(pathlib.Path(arguments.config).read_text())
-    lab, operations, belief = Lab(config), available(), Belief(config["layer"])
     given = [Step.parse(text) for text in arguments.steps.split()]
-    until = time.time() + (float("inf") if given else arguments.minutes * 60)
-    done, failures = 0, []
+    until = time.time() + arguments.minutes * 60
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     with RESULTS.open("w", buffering=1) as history:
+        rounds = Rounds(json.loads(pathlib.Path(arguments.config).read_text()), history)
+        if given:
+            failed = rounds.attempt(given)
+            if failed and arguments.shrink:
+                rounds.shrink(failed)
         for seed in itertools.count(arguments.seed):
-            steps = given or itertools.islice(generator.draw(seed, belief, operations), STEPS_A_ROUND)
-            print("Steps as given" if given else f"Seed {seed}", flush=True)
-            with Runner(lab, operations, belief, history) as runner:
-                violations = runner.run(steps, until) or runner.heal()
-            done += len(runner.steps)
-            if violations:
-                short = generator.since_quiet(runner.steps, belief, operations)
-                failures.append(f'{violations[0]}\n  make history STEPS="{" ".join(map(str, short))}"')
             if given or time.time() > until:
                 break
-            runner.reset()
-    print(f"\n{done} steps; {len(failures) or 'no'} promises broken.", *failures, sep="\n", flush=True)
-    return bool(failures)
+            print(f"Seed {seed}", flush=True)
+            drawn = generator.draw(seed, rounds.belief, rounds.operations)
+            rounds.attempt(itertools.islice(drawn, STEPS_A_ROUND), until)
+    print(f"\n{rounds.steps} steps; {len(rounds.failures) or 'no'} promises broken.", *rounds.failures, sep="\n")
+    return bool(rounds.failures)
 
 
 def check() -> int:
@@ -77,6 +106,7 @@ def main() -> int:
     runs, shows = commands.add_parser("run"), commands.add_parser("steps")
     runs.add_argument("config")
     runs.add_argument("--steps", default="")
+    runs.add_argument("--shrink", action="store_true")
     runs.add_argument("--minutes", type=float, default=60)
     shows.add_argument("--count", type=int, default=20)
     shows.add_argument("--layer", type=int, default=4)
