@@ -27,7 +27,7 @@ RECAP = re.compile(r"(?m)^(\S+) +: ok=\d+ +changed=(\d+)")
 # What a refusal must leave as it is: files, and the processes that run, with the time of their last reload.
 LOOK = (
     "find /etc /usr/local /var/lib/pacs.loadbalancer -type f -exec sha256sum {} + 2>/dev/null;"
-    " for unit in haproxy keepalived layer4 conntrackd; do"
+    " for unit in haproxy keepalived keepalived-guard layer4 conntrackd; do"
     " echo $(systemctl show --property=MainPID,StateChangeTimestamp --value $unit) $unit.service; done"
 )
 NONE = Step("")
@@ -70,7 +70,7 @@ class Lab:
 
     def observe(self, layer: int, **wanted) -> dict:
         """Return what observe.py sees of the load balancers."""
-        units = ["haproxy", "keepalived", *(["layer4", "conntrackd"] if layer == 4 else [])]
+        units = ["haproxy", "keepalived", "keepalived-guard", *(["layer4", "conntrackd"] if layer == 4 else [])]
         question = json.dumps({**self._config["observer"], "units": units, **wanted})
         return json.loads(self._run([sys.executable, str(OBSERVE), question], check=True).stdout)
 

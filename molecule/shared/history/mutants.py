@@ -39,8 +39,15 @@ MUTANTS = {
         '("-f", "internal"),',
         "power_off@holder power_off_undone power_off@holder power_off_undone",
     ),
-    # A flush of the ruleset takes the kernel's hooks with it.
+    # A load balancer does not mind that another one announces something else.
     "no_guard": Mutant(
+        "roles/keepalived/files/lib/keepalived_guard/judge.py",
+        "if advert.announced != here:",
+        "if advert.announced != here and False:",
+        "router_id:71",
+    ),
+    # A flush of the ruleset takes the kernel's hooks with it.
+    "no_hooks": Mutant(
         "roles/layer4/files/lib/layer4/guard.py",
         "self.held = library.nft_run_cmd",
         "self.held = False and library.nft_run_cmd",
