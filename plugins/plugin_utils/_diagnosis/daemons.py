@@ -17,7 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     Observed,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
 
 LISTENER = re.compile(r"\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+ *(?:users:\(\(\"(?P<process>[^\"]+)\")?")
 
@@ -191,6 +191,21 @@ def restart_pending(name: str, host: Host) -> Iterator[Problem]:
                 f" {'it' if len(files) == 1 else 'them'} up.",
                 "playbooks/site.yml moves the VIP away and restarts it.",
             )
+
+
+def security_updates(name: str, host: Host) -> Iterator[Problem]:
+    """Security updates that nobody has installed."""
+    waiting = host.get("updates", {})
+    if waiting:
+        names = sorted(waiting, key=lambda package: (-waiting[package], package))
+        first = [*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])]
+        yield Problem(
+            "security_updates",
+            name,
+            f"{'1 security update waits' if len(names) == 1 else f'{len(names)} security updates wait'} on {name}, the"
+            f" oldest for {span(waiting[names[0]])}: {listed(first)}.",
+            "playbooks/upgrade.yml installs them; infinitt_packages=all for those that are not the pair's own.",
+        )
 
 
 def both(host: Host) -> tuple[tuple[str, HAProxy | Keepalived], ...]:

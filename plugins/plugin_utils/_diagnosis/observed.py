@@ -167,7 +167,8 @@ class Host(TypedDict, total=False):
     path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of nftables).
     verify: ``endpoints`` of all nodes, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (of what was last deployed, by ``haproxy`` and
-    ``keepalived``; empty where nothing was), and where it forwards ``layer4``.
+    ``keepalived``; empty where nothing was), ``updates`` (by package, for how many seconds its security update has
+    waited), and where it forwards ``layer4``.
     """
 
     endpoints: list[Endpoint]
@@ -180,6 +181,7 @@ class Host(TypedDict, total=False):
     layer4: Layer4
     files: list[File]
     fingerprints: Mapping[str, str]
+    updates: Mapping[str, int]
 
 
 # By the name of the load balancer; those that were reached, in the inventory's order.

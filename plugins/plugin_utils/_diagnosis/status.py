@@ -70,6 +70,7 @@ def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
     for name, host in observed.items():
         found += daemons.restart_pending(name, host)
         found += daemons.adverts_ignored(name, host)
+        found += daemons.security_updates(name, host)
         found += nodes.unchecked(name, host)
         found += forwarding.unguarded(name, host)
     return [*found, *drift.versions(observed), *drift.not_the_inventory(observed)]

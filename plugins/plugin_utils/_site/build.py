@@ -98,6 +98,7 @@ def build(
         peers=peers,
         preflight=given["infinitt_preflight"],
         failover=given["infinitt_failover"],
+        unattended_upgrades=given["infinitt_unattended_upgrades"],
         stats_port=given["infinitt_stats_port"],
         on_event=given["infinitt_on_event"] or [],
         states=node_states,

@@ -124,6 +124,7 @@ class Site:
     router_id: int = 0
     preflight: str = "all"
     failover: str = "standard"
+    unattended_upgrades: str = "exclude"
     stats_port: int | None = None
     on_event: list[str] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)

@@ -115,6 +115,7 @@ SITE = {
     "infinitt_services": st.nothing(),
     "infinitt_layer": st.nothing(),
     "infinitt_preflight": st.sampled_from(["all", "any ", "none"]),
+    "infinitt_unattended_upgrades": st.sampled_from(["exclude", " stagger", "keep"]),
     "infinitt_failover": st.sampled_from(["standard", " fast", "conservative"]),
     "infinitt_router_id": both(st.integers(1, 255)),
     "infinitt_stats_port": both(st.integers(1, 65535)),

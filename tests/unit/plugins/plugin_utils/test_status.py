@@ -382,3 +382,11 @@ def test_a_load_balancer_that_does_not_answer_whether_it_is_ready_for_the_vip(fo
     assert problem.text.startswith("lb2 does not tell lb1 whether it is ready for the VIP")
     forwarding["lb2"]["layer4"]["running"] = False
     assert "peer_silent" not in codes(forwarding, FORWARDED)
+
+
+def test_security_updates_that_wait_are_a_notice_with_the_oldest_first():
+    observed = pair()
+    observed["lb2"]["updates"] = {"libssl3": 3600, "haproxy": 5 * 86400}
+    (notice,) = status.notices(SITE, observed, NOW)
+    assert notice.code == "security_updates"
+    assert notice.text == "2 security updates wait on lb2, the oldest for 5 d 0 h: haproxy and libssl3."
