@@ -80,7 +80,10 @@ def _fault(record: Mapping[str, Any], site: Mapping[str, Any], layer: int, names
     at = timeline.moment(journal, "fault") or left
     undone = timeline.moment(journal, "undone") or ended
     web = probes.get("web")
-    silence = 1000 * timeline.silence(web["samples"], at - web["began"], undone - web["began"]) if web else None
+    silence = None
+    if web:
+        since, until = timeline.silence(web["samples"], at - web["began"], undone - web["began"])
+        silence = round(1000 * (until - since), 1)
     known = {**record, "undone": undone, "silence_ms": silence, "holder": holder}
     return {
         "name": record["name"],
@@ -96,9 +99,9 @@ def _fault(record: Mapping[str, Any], site: Mapping[str, Any], layer: int, names
             {"host": each["host"], "since": round(each["since"] - at, 3), "until": round(each["until"] - at, 3)}
             for each in periods
         ],
-        "probes": {name: _probe(name, record, probe, at, names) for name, probe in probes.items()},
+        "probes": {name: _probe(name, record, probe, (at, undone), names) for name, probe in probes.items()},
         # Milliseconds; null where nothing is promised or asked.
-        "silence_ms": None if silence is None else round(silence, 1),
+        "silence_ms": silence,
         "to_reach_ms": 1000 * fault.silence[site["failover"]] if site["failover"] in fault.silence else None,
         "verdicts": verdicts(known, site["failover"], layer),
         "problems": list(record["problems"]),
@@ -106,30 +109,43 @@ def _fault(record: Mapping[str, Any], site: Mapping[str, Any], layer: int, names
 
 
 def _probe(
-    name: str, record: Mapping[str, Any], probe: Mapping[str, Any], at: float, names: Mapping[str, str]
+    name: str,
+    record: Mapping[str, Any],
+    probe: Mapping[str, Any],
+    fault: tuple[float, float],
+    names: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What the page shows of a probe; the times of ``samples`` and ``silences`` are seconds since the fault."""
-    shift = probe["began"] - at
+    """What the page shows of a probe; the times of ``samples`` and ``silences`` are seconds since the fault.
+
+    ``fault``: when it began and ended.
+    """
+    shift = probe["began"] - fault[0]
     carrier = _carrier(probe, record.get("paths", []), names) if name == "dicom" else ""
     return {
         **{key: probe[key] for key in PROBE_KEYS},
         "held": "broken" in probe,
         "broken": probe.get("broken", False),
         "cause": probe.get("cause") or "",
-        "silences": [
-            {
-                "since": round(outage["start"] + shift, 4),
-                "until": round(outage["end"] + shift, 4),
-                "failed": outage["failed"],
-                "cause": outage["cause"],
-            }
-            for outage in probe["outages"]
-        ],
+        "silences": _silences(name, probe, fault),
         "samples": [
             [round(sent + shift, 4), round(ended + shift, 4), names.get(node, "") or carrier, kind]
             for sent, ended, node, kind in probe["samples"]
         ],
     }
+
+
+def _silences(name: str, probe: Mapping[str, Any], fault: tuple[float, float]) -> list[dict[str, Any]]:
+    """Those in which a request failed, and that of the web at the fault, whether one failed or not."""
+    found = {(outage["start"], outage["end"]): (outage["failed"], outage["cause"]) for outage in probe["outages"]}
+    if name == "web":
+        since, until = timeline.silence(probe["samples"], *(moment - probe["began"] for moment in fault))
+        if not any(start <= since < end or since <= start < until for start, end in found):
+            found[since, until] = (0, "nothing failed")
+    shift = probe["began"] - fault[0]
+    return [
+        {"since": round(since + shift, 4), "until": round(until + shift, 4), "failed": failed, "cause": cause}
+        for (since, until), (failed, cause) in sorted(found.items())
+    ]
 
 
 def _carrier(probe: Mapping[str, Any], paths: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:

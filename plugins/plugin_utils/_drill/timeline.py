@@ -50,11 +50,12 @@ def owners(journals: Mapping[str, str], vip: str, holder: str, began: float, end
     return sorted(periods, key=lambda period: period["since"])
 
 
-def silence(samples: Sequence[Sequence[Any]], since: float, until: float) -> float:
-    """Return the longest time from one answer to the next that touches a period, in seconds.
+def silence(samples: Sequence[Sequence[Any]], since: float, until: float) -> tuple[float, float]:
+    """Return begin and end of the longest time from one answer to the next that touches a period, in seconds.
 
     ``samples``: those of vip_probe. What comes before and after is no fault's: the host that asks may have been busy.
     """
     answers = sorted(ended for _sent, ended, _node, kind in samples if not kind)
     gaps = zip([0.0, *answers], [*answers, max((sample[1] for sample in samples), default=until)])
-    return max((end - begin for begin, end in gaps if end >= since and begin <= until), default=0.0)
+    touching = [(begin, end) for begin, end in gaps if end >= since and begin <= until]
+    return max(touching, key=lambda gap: gap[1] - gap[0], default=(since, since))

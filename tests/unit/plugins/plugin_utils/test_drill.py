@@ -91,8 +91,17 @@ def test_a_silence_before_or_after_the_fault_is_not_its():
         return [[moment, moment, "", ""] for moment in moments]
 
     asked = [*at(0, 1, 5.0, 5.1), [5.15, 6.15, "", "timeout"], *at(5.4, 5.5, 9)]
-    assert timeline.silence(asked, 5.05, 5.45) == pytest.approx(0.3)
-    assert timeline.silence(asked, 0.5, 5.45) == 4
+    assert timeline.silence(asked, 5.05, 5.45) == (5.1, 5.4)
+    assert timeline.silence(asked, 0.5, 5.45) == (1, 5)
+
+
+def test_a_silence_in_which_nothing_failed_is_shown_too():
+    patient = web(0.65)
+    patient["samples"] = [each for each in patient["samples"] if not each[3]]
+    patient |= {"failures": 0, "outages": []}
+    (fault,) = drilled([record(web=patient)])["faults"]
+    assert [each["cause"] for each in fault["probes"]["web"]["silences"]] == ["nothing failed"]
+    assert fault["silence_ms"] == pytest.approx(660, abs=1)
 
 
 def test_nodes_are_named_by_cookie_and_by_connection_table_and_otherwise_not_at_all():
