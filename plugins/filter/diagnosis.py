@@ -6,8 +6,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import handover, preflight, status, verify
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
+    handover,
+    members,
+    preflight,
+    status,
+    verify,
+)
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import sentence
+
+
+def infinitt_forgotten(site):
+    return [sentence(problem) for problem in members.forgotten(site)]
 
 
 def infinitt_preflight(site, observed, require):
@@ -21,6 +31,14 @@ def infinitt_verify(site, observed, prober, through, paths=None):
         "broken": [sentence(problem) for problem in verdict.broken],
         "notices": [sentence(problem) for problem in verdict.notices],
     }
+
+
+def infinitt_removal(site, observed):
+    run = site["run"]
+    removal = members.Removal(site, observed, run["host"], run["dead"])
+    refusals = [*removal.refusals(run["force"])]
+    refusals = refusals or [sentence(problem) for problem in removal.problems()]
+    return {"refusals": refusals, "plan": [] if refusals else removal.plan()}
 
 
 def status_problems(site, observed, hosts):
@@ -45,8 +63,10 @@ def infinitt_handover(site, asked, to=None):
 class FilterModule:
     def filters(self):
         return {
+            "infinitt_forgotten": infinitt_forgotten,
             "infinitt_handover": infinitt_handover,
             "infinitt_preflight": infinitt_preflight,
+            "infinitt_removal": infinitt_removal,
             "infinitt_verify": infinitt_verify,
             "status_problems": status_problems,
             "checks_agree": verify.checks_agree,

@@ -32,17 +32,18 @@ def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peer
             "names": [key for key in host if key.startswith("infinitt_")],
             "ansible_host": host.get("ansible_host"),
             "managed": host.get("__infinitt_managed", []),
+            "heard": host.get("__infinitt_heard", []),
             "states": host.get("ansible_facts", {}).get("ansible_local", {}).get("nodes"),
             "facts": host.get("ansible_facts", {}) if name in asked and name not in lost else None,
         }
     return as_dict(build(variables, inventory, services, defaults, int(peers_port), lost))
 
 
-def infinitt_hosts(groups):
+def infinitt_hosts(groups, without=()):
     """Return the load balancers, or raise AnsibleFilterError where there are none: see infinitt_hosts.yml."""
     hosts = groups.get(GROUP, [])
     if hosts:
-        return list(hosts)
+        return [name for name in hosts if name not in without] or ["!all"]
     if GROUP in groups:
         raise AnsibleFilterError(
             f"The group {GROUP} of the inventory is empty; add the hosts that are to run HAProxy and Keepalived."

@@ -6,24 +6,27 @@
 
 A set has a directory of its own (0700, files in it 0600)::
 
-    deployed.json    what was deployed last: fingerprint, when, by, the SHA-256 of each file, the directories made
-    former/          the files as they were before that, and index.json, which says whose copy is which
+    deployed.json    what was deployed last: fingerprint, when, by whom, in which change of the site, the SHA-256 of
+                     each file and what validates it, the directories made
+    former/          the files as they were before that change
+    original/        the files as they were before the first deployment
 
-Each file is replaced atomically: whenever a run is killed, each is the former or the new one, whole. `former` is what
-preceded the last deployment that came to its end: while deployed.json is still the one that `former` began with,
-another attempt adds to it.
+Each file is replaced atomically: whenever a run is killed, each is the former or the new one, whole. A deployment by a
+run that has the lock (run_lock) is part of a change of the whole site, and pending until that is confirmed: further
+attempts belong to the same change. `former` is what preceded it; while deployed.json is still the one that `former`
+began with, another attempt adds to it.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import os
-import shutil
 import subprocess
 import time
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _atomic as atomic
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _run_lock
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import Copies, load, store
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Comparison, File, Refused, Wanted, refusal
 
 DIRECTORY = "/var/lib/pacs.loadbalancer"
@@ -52,31 +55,51 @@ class FileSet:
     def __init__(self, name: str) -> None:
         self._directory = os.path.join(DIRECTORY, name)
         self._record_path = os.path.join(self._directory, "deployed.json")
-        self._former = os.path.join(self._directory, "former")
-        self._index_path = os.path.join(self._former, "index.json")
-        self.record = _load(self._record_path)
+        self._former = Copies(os.path.join(self._directory, "former"))
+        self._original = Copies(os.path.join(self._directory, "original"))
+        self.record = load(self._record_path)
 
     def compare(self, files: list[Wanted], fingerprint: str) -> Comparison:
         """Compare what is wanted with what is there. Changes nothing."""
         deployed = self.record.get("files", {})
         here = {path: atomic.read(path) for path in [*deployed, *(wanted.file.path for wanted in files)]}
-        return Comparison(files, fingerprint, here, self.record)
+        return Comparison(files, fingerprint, here, {path: self._original.get(path) for path in here}, self.record)
+
+    def before(self, changes: list[str]) -> tuple[list[Wanted], str] | None:
+        """Return what was deployed before one of these changes, and its fingerprint.
+
+        None: the set was last changed by another one.
+        """
+        if self.record.get("change") not in changes:
+            return None
+        record, copies = self._former.of, self._former.paths()
+        if not record and not copies:
+            raise Refused("What was there before the last change of %s is not kept here." % self._record_path)
+        files = [
+            Wanted(file, record.get("validate", {}).get(path, []), path in record.get("secret", []))
+            for path in record.get("files", {})
+            if (file := self._former.get(path) if path in copies else atomic.read(path))
+        ]
+        return files, record.get("fingerprint", "")
 
     def prepare(self, comparison: Comparison) -> None:
         """Write the files that no program has to accept. It is no deployment yet: only the directories are recorded."""
         made: list[str] = []
-        for wanted in comparison.differing:
-            if not wanted.validate:
-                atomic.place(wanted.file, made)
+        early = [wanted for wanted in comparison.differing if not wanted.validate]
+        # Of the others the package may bring its own.
+        self._keep_original(comparison, early)
+        for wanted in early:
+            atomic.place(wanted.file, made)
         if made:
             self.record = {**self.record, "directories": [*self.record.get("directories", []), *made]}
-            _store(self._record_path, self.record)
+            store(self._record_path, self.record)
 
     def deploy(self, comparison: Comparison) -> None:
         """Replace what differs, once every program has accepted its file. Raises Refused, and then all is as it was."""
         made: list[str] = []  # directories
         staged: list[File] = []
         placed: list[File] = []
+        added = self._keep_original(comparison, comparison.files)
         try:
             for wanted in comparison.differing:
                 staged.append(wanted.file)
@@ -90,78 +113,95 @@ class FileSet:
             for wanted in comparison.differing:
                 if wanted.validate:
                     _validate(wanted)
-            self._keep(comparison)
+            self._keep_former(comparison)
         except BaseException:
             for path in [*map(atomic.candidate, staged), *(file.path for file in placed)]:
                 atomic.remove(path)
             atomic.remove_empty(made)
+            self._original.forget(added)
             raise
         for file in staged:
             if file not in placed:
                 atomic.commit(file)
         for path in comparison.gone:
-            atomic.remove(path)
-        directories = [*self.record.get("directories", []), *made]
+            _put_back(path, comparison.originals[path])
+        directories, authorship = [*self.record.get("directories", []), *made], author()
         self.record = {
             "fingerprint": comparison.fingerprint,
-            "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "by": os.environ.get("SUDO_USER") or getpass.getuser(),
+            **authorship,
+            "pending": bool(authorship["change"]),
             "files": {wanted.file.path: wanted.file.sha256() for wanted in comparison.files},
+            "validate": {wanted.file.path: wanted.validate for wanted in comparison.files if wanted.validate},
+            "secret": [wanted.file.path for wanted in comparison.files if wanted.secret],
             "directories": atomic.remove_empty(directories) if comparison.gone else directories,
         }
-        _store(self._record_path, self.record)
+        store(self._record_path, self.record)
+        self._original.forget(comparison.dropped)
 
-    def _keep(self, comparison: Comparison) -> None:
-        """Copy what is about to be replaced or removed."""
+    def _keep_original(self, comparison: Comparison, files: list[Wanted]) -> list[str]:
+        """Copy what was there before the first deployment; return the paths of which that was new."""
+        deployed = self.record.get("files", {})
         atomic.make_directory(self._directory, 0o700, [])
-        index = _load(self._index_path)
-        if index.get("deployed") != self.record:
-            shutil.rmtree(self._former, ignore_errors=True)
-            index = {"deployed": self.record, "files": {}}
-        for path in [*(wanted.file.path for wanted in comparison.differing), *comparison.gone]:
-            if path not in index["files"]:
-                index["files"][path] = self._copy(comparison.here[path], "%d" % len(index["files"]))
-        if index["files"]:
-            _store(self._index_path, index)
+        return self._original.add(
+            {
+                wanted.file.path: None if wanted.file.path in deployed else comparison.here[wanted.file.path]
+                for wanted in files
+            }
+        )
 
-    def _copy(self, file: File | None, name: str) -> dict | None:
-        if file is None:
-            return None
-        kept = {"link": file.link, "mode": file.mode, "owner": file.owner, "group": file.group}
-        if file.link is not None:
-            return kept
-        atomic.make_directory(self._former, 0o700, [])
-        atomic.place(File(os.path.join(self._former, name), file.content, None, 0o600, "", ""), [])
-        return {**kept, "copy": name}
+    def _keep_former(self, comparison: Comparison) -> None:
+        """Copy what is about to be replaced or removed."""
+        if self._former.of != self.record and not self.record.get("pending"):
+            self._former.begin(self.record)
+        self._former.add({path: comparison.here[path] for path in comparison.changing})
 
     def former(self) -> dict[str, File | None]:
-        """Return those files that the last deployment changed, as they were before it; None: not there."""
-        return {path: self._kept(path, kept) for path, kept in _load(self._index_path).get("files", {}).items()}
-
-    def _kept(self, path: str, kept: dict | None) -> File | None:
-        if kept is None:
-            return None
-        content = b""
-        if "copy" in kept:
-            copy = atomic.read(os.path.join(self._former, kept["copy"]))
-            if copy is None:
-                raise Refused("The copy of the former %s is not there any more; nothing was put back." % path)
-            content = copy.content
-        return File(path, content, kept["link"], kept["mode"], kept["owner"], kept["group"])
+        """Return those files that the last change has changed, as they were before it; None: not there."""
+        return {path: self._former.get(path) for path in self._former.paths()}
 
     def restore(self, former: dict[str, File | None]) -> None:
         """Put back what `former` returned; its record too."""
         for path, file in former.items():
-            if file is None:
-                atomic.remove(path)
-            else:
-                atomic.place(file, [])
-        self.record = _load(self._index_path).get("deployed", {})
+            _put_back(path, file)
+        self.record = self._former.of
         if self.record:
-            _store(self._record_path, self.record)
+            store(self._record_path, self.record)
         else:
             atomic.remove(self._record_path)
-        shutil.rmtree(self._former, ignore_errors=True)
+        self._former.begin({})
+
+    def confirm(self, change: str) -> None:
+        """Make what is pending a part of that change of the site, which has come to its end."""
+        if self.record.get("pending"):
+            self.record = {**self.record, "change": change, "pending": False}
+            store(self._record_path, self.record)
+
+
+def names() -> list[str]:
+    """Return the sets of which this host has a record."""
+    try:
+        found = sorted(os.listdir(DIRECTORY))
+    except FileNotFoundError:
+        return []
+    return [name for name in found if os.path.exists(os.path.join(DIRECTORY, name, "deployed.json"))]
+
+
+def author() -> dict:
+    """Return when and by whom; and of which change of the site it is a part, where a run has this host's lock."""
+    lock = _run_lock.current()
+    return {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "by": lock.get("by") or os.environ.get("SUDO_USER") or getpass.getuser(),
+        "act": lock.get("act", ""),
+        "change": lock.get("run", ""),
+    }
+
+
+def _put_back(path: str, file: File | None) -> None:
+    if file is None:
+        atomic.remove(path)
+    else:
+        atomic.place(file, [])
 
 
 def _validate(wanted: Wanted) -> None:
@@ -183,18 +223,3 @@ def _validate(wanted: Wanted) -> None:
         raise Refused(refusal(wanted, candidate, str(error))) from None
     if done.returncode != 0:
         raise Refused(refusal(wanted, candidate, done.stdout.decode("utf-8", "replace")))
-
-
-def _load(path: str) -> dict:
-    """Return a record of ours, or nothing where there is none that can be read."""
-    file = atomic.read(path)
-    try:
-        found = json.loads(file.content) if file else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _store(path: str, content: dict) -> None:
-    atomic.make_directory(os.path.dirname(path), 0o700, [])
-    atomic.place(File(path, json.dumps(content, indent=1).encode() + b"\n", None, 0o600, "", ""), [])

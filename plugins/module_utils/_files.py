@@ -107,16 +107,26 @@ def refusal(wanted: Wanted, candidate: str, output: str) -> str:
 class Comparison:
     """What is wanted, and what is there.
 
-    here: by path, what was read; differing: what is wanted and is not there so; gone: paths that were deployed, are
-    there, and are wanted no more; drifted: paths that are not as they were deployed.
+    here: by path, what was read; originals: what was there before the first deployment; differing: what is wanted and
+    is not there so; dropped: paths that were deployed and are wanted no more; gone: those of them that are not as they
+    originally were; drifted: paths that are not as they were deployed.
     """
 
-    def __init__(self, files: list[Wanted], fingerprint: str, here: dict[str, File | None], record: dict) -> None:
-        self.files, self.fingerprint, self.here = files, fingerprint, here
+    def __init__(
+        self,
+        files: list[Wanted],
+        fingerprint: str,
+        here: dict[str, File | None],
+        originals: dict[str, File | None],
+        record: dict,
+    ) -> None:
+        self.files, self.fingerprint, self.here, self.originals = files, fingerprint, here, originals
         paths = {wanted.file.path for wanted in files}
         deployed = record.get("files", {})
         self.differing = [wanted for wanted in files if not _same(wanted.file, here[wanted.file.path])]
-        self.gone = [path for path in deployed if path not in paths and here[path] is not None]
+        self.dropped = [path for path in deployed if path not in paths]
+        self.gone = [path for path in self.dropped if here[path] != originals[path]]
+        self.changing = [*(wanted.file.path for wanted in self.differing), *self.gone]
         self.drifted = {
             path for path, sha256 in deployed.items() if (file := here[path]) is None or file.sha256() != sha256
         }
@@ -144,7 +154,9 @@ class Comparison:
     def difference(self) -> list[dict]:
         """Describe what would change, as `--diff` shows it."""
         replaced = [difference(self.here[wanted.file.path], wanted.file, wanted.secret) for wanted in self.differing]
-        return replaced + [difference(self.here[path], None) for path in self.gone]
+        return replaced + [
+            difference(self.here[path], self.originals[path], self.originals[path] is not None) for path in self.gone
+        ]
 
 
 def _same(wanted: File, here: File | None) -> bool:

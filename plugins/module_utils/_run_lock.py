@@ -82,6 +82,11 @@ class RunLock:
         return True
 
 
+def current() -> dict:
+    """Return the record of the run that has the lock of this host; empty where none has."""
+    return RunLock(os.path.join(DIRECTORY, "lock.json")).holder()
+
+
 @contextlib.contextmanager
 def opened():
     """Yield the lock of this host, for one process at a time."""

@@ -14,10 +14,10 @@ description:
     those before any is replaced. A refused file changes nothing.
   - Each file is replaced by a rename, in the order of O(files). A run that is killed leaves every file whole, the
     former or the new one, and the next run completes it.
-  - A set is a whole. A file that was deployed as part of it and is not in O(files) any more is removed, with the
-    directories that were made for it.
+  - A set is a whole. A file that was deployed as part of it and is not in O(files) any more is put back as it was
+    before the first deployment. Mostly there was none; then it is removed, with the directories that were made for it.
   - What was deployed is recorded under C(/var/lib/pacs.loadbalancer), and the files before it are kept there, for root
-    alone.
+    alone. While a run has the lock of M(pacs.loadbalancer.run_lock), all that it deploys is part of one change.
   - In check mode it compares only, and validates nothing.
 options:
   name:

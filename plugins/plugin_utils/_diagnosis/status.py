@@ -12,6 +12,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
     daemons,
     drift,
     forwarding,
+    members,
     mirror,
     nodes,
     vip,
@@ -51,6 +52,7 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
         found += daemons.units(name, host)
         found += drift.drifted(name, host)
     found += drift.different(observed)
+    found += members.forgotten(site)
     found += nodes.down(site, observed)
     found += nodes.returned(site, observed)
     if site["layer4_services"]:

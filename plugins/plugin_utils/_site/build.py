@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
@@ -44,8 +44,8 @@ def build(
     ``hosts``: for each load balancer of the inventory, in order: ``variables`` (the values of its own variables, and of
     the site's where they could be read), ``names`` (of all its variables that begin with ``infinitt_``),
     ``ansible_host``, ``facts`` (Ansible's network facts without the prefix; None where the host was not asked or did
-    not answer), ``managed`` (the addresses that Keepalived manages there, which are not the host's own) and ``states``
-    (what it remembers of its nodes: see ``states.py``).
+    not answer), ``managed`` (the addresses that Keepalived manages there, which are not the host's own), ``heard``
+    (those of its peers, in what it runs) and ``states`` (what it remembers of its nodes: see ``states.py``).
     ``services``, ``defaults``: the known services, and the defaults of each mode.
     ``peers_port``: where HAProxy listens on each host's own address.
     ``lost``: the load balancers that were asked and did not answer.
@@ -102,6 +102,7 @@ def build(
         stats_port=given["infinitt_stats_port"],
         on_event=given["infinitt_on_event"] or [],
         states=node_states,
+        strangers=members.strangers(hosts, [*written_vips, *(peer["address"] for peer in peers)]),
         run={name.replace("infinitt_", ""): value for name, value in of_run.items()},
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
         router_id=given["infinitt_router_id"] or (int(netaddr.IPAddress(vip[0])) & 0xFF or 1 if vip else 0),

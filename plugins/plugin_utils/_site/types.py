@@ -113,6 +113,7 @@ class Site:
     """The whole site, or the reasons why there is none (``problems``, one sentence each).
 
     ``on_event``: the words of the user's command.
+    ``strangers``: addresses that running load balancers have as a peer and none of the inventory has, and those hosts.
     ``run``: what was asked of this run, by the variable's name without its prefix.
     ``states``: what each load balancer is to remember of its nodes (see ``states.py``).
     """
@@ -127,5 +128,6 @@ class Site:
     unattended_upgrades: str = "exclude"
     stats_port: int | None = None
     on_event: list[str] = field(default_factory=list)
+    strangers: dict[str, list[str]] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)

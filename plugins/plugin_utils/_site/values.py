@@ -107,6 +107,9 @@ port = Integer(1, 65535)
 load_balancer = Text(HOST, "give the name of a load balancer as in the inventory, such as lb2")
 
 
+load_balancer = Text(re.compile(r"[A-Za-z0-9_.:-]{1,253}"), "give the name of a load balancer, as in the inventory")
+
+
 def boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return bool(value)

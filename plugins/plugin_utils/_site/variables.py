@@ -67,6 +67,8 @@ VARIABLES = (
     Variable("infinitt_state", RUN, Choice(STATES)),
     Variable("infinitt_service", RUN, Text(values.NAME, "give the name of a service")),
     Variable("infinitt_cut", RUN, values.boolean, default=False),
+    Variable("infinitt_host", RUN, values.load_balancer),
+    Variable("infinitt_dead", RUN, values.boolean, default=False),
     Variable("infinitt_confirm", RUN, values.address),
     Variable("infinitt_faults", RUN, Choices(FAULTS), default=list(FAULTS[:-1])),
     Variable("infinitt_probe_host", RUN, Text(values.NAME, "give a host of the inventory"), default="localhost"),

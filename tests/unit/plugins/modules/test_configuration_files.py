@@ -146,6 +146,36 @@ def test_a_file_that_is_wanted_no_more_goes_with_the_directories_made_for_it(hos
     assert host.run()["changed"] is False
 
 
+def test_a_file_of_the_sites_own_is_back_when_it_is_wanted_no_more(host):
+    (host.directory / "daemon.conf").write_text("the package's\n")
+    (host.directory / "daemon.conf").chmod(0o640)
+    for text in ("one\n", "two\n", "three\n"):
+        host.run(host.file("daemon.conf", text), host.file("more.conf", text))
+    assert host.run(check=True)["changed"]
+    host.run()
+    assert host.tree() == {"daemon.conf": "the package's\n"}
+    assert (host.directory / "daemon.conf").stat().st_mode & 0o777 == 0o640
+    assert host.run()["changed"] is False
+
+
+def test_a_file_of_an_earlier_attempt_is_not_taken_for_the_sites_own(host):
+    """It was written before its package was there, or by a run that was killed."""
+    host.run(host.file("drop-in.conf", "1\n"), packages=["no-such-package"])
+    host.run(host.file("drop-in.conf", "2\n"))
+    host.run()
+    assert host.tree() == {}
+
+
+def test_what_the_package_brought_is_back_too(host):
+    files = [host.file("drop-in.conf", "1\n"), host.file("daemon.conf", "good\n", validate=ACCEPTS)]
+    host.run(*files, packages=["no-such-package"])
+    (host.directory / "daemon.conf").write_text("the package's\n")
+    host.run(*files)
+    assert host.text("daemon.conf") == "good\n"
+    host.run()
+    assert host.tree() == {"daemon.conf": "the package's\n"}
+
+
 def test_a_link_is_replaced_last(host):
     def version(number):
         return [
@@ -182,7 +212,8 @@ def test_former_files_are_for_root_alone(host):
     modes = {
         path.name: path.stat().st_mode & 0o777 for path in host.records.rglob("*") if path.parent != host.directory
     }
-    assert modes == {"set": 0o700, "deployed.json": 0o600, "former": 0o700, "0": 0o600, "index.json": 0o600}
+    files = {"deployed.json": 0o600, "0": 0o600, "index.json": 0o600}
+    assert modes == {"set": 0o700, "former": 0o700, "original": 0o700, **files}
 
 
 def test_drift_is_what_was_not_deployed(host):
@@ -215,7 +246,7 @@ def test_without_its_package_only_what_needs_no_validation_is_written(host):
     files = [host.file("drop-in.conf", "1\n"), host.file("daemon.conf", "good\n", validate=["/no/such/daemon", "%s"])]
     answer = host.run(*files, packages=["no-such-package"])
     assert answer["missing"] == ["no-such-package"] and answer["changed"]
-    assert host.tree() == {"drop-in.conf": "1\n"} and not host.records.exists()
+    assert host.tree() == {"drop-in.conf": "1\n"} and not list(host.records.rglob("deployed.json"))
 
 
 def test_a_directory_that_was_made_before_its_package_was_there_goes_with_its_last_file(host):
