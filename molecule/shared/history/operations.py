@@ -45,6 +45,7 @@ class Operation:
     values: tuple[str, ...] = ("",)
     weight: int = 2
     excuses: Excuses = Excuses()
+    visible: bool = False  # whether status must see it, until it is undone
     cuts: bool = False  # whether the place is out of everybody's reach from then on
     undoes: tuple[str, ...] = ()  # the operations whose place is this one's, and which stand until then
 
@@ -58,15 +59,8 @@ class Operation:
 
 def fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
     """A fault of a load balancer, and what undoes it."""
-    cuts = more.pop("cuts", False)
-    begun = Operation(
-        does,
-        lambda belief: not belief.fault,
-        {"fault": name},
-        more.pop("places", ("holder", "other")),
-        cuts=cuts,
-        **more,
-    )
+    options = {"places": ("holder", "other"), "visible": True, **more}
+    begun = Operation(does, lambda belief: not belief.fault, {"fault": name}, **options)
     ended = Operation(undo, lambda belief: belief.fault == name, {"fault": ""}, weight=12, undoes=(name,))
     return {name: begun, f"{name}_undone": ended}
 
@@ -74,7 +68,7 @@ def fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[st
 def node_fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
     """The same for a node."""
     possible = lambda belief: not (belief.node_fault or belief.out or belief.sole)  # noqa: E731
-    begun = Operation(does, possible, {"node_fault": name}, NODES, weight=1, excuses=NODE, **more)
+    begun = Operation(does, possible, {"node_fault": name}, NODES, weight=1, excuses=NODE, visible=True, **more)
     possible = lambda belief: belief.node_fault == name  # noqa: E731
     ended = Operation(undo, possible, {"node_fault": ""}, weight=12, excuses=JOIN, undoes=(name,))
     return {name: begun, f"{name}_undone": ended}
@@ -196,7 +190,11 @@ OPERATIONS: dict[str, Operation] = {
         excuses=LOSS,
     ),
     **fault(
-        "deaf", Shell(DEAF), undo=(Shell("nft delete table inet lab"),), excuses=Excuses("proxied", 3, owners=True)
+        "deaf",
+        Shell(DEAF),
+        undo=(Shell("nft delete table inet lab"),),
+        excuses=Excuses("proxied", 3, owners=True),
+        visible=False,
     ),
     **fault("haproxy_down", Tasks("haproxy_kill"), undo=(Tasks("haproxy_start"),), excuses=LOSS),
     **fault(
@@ -206,7 +204,7 @@ OPERATIONS: dict[str, Operation] = {
         excuses=LOSS,
     ),
     **fault("keepalived_down", Tasks("keepalived_stop"), undo=(Tasks("keepalived_start"),), excuses=LOSS),
-    **fault("full", Shell(FULL), undo=(Shell(ROOM),), weight=1),
+    **fault("full", Shell(FULL), undo=(Shell(ROOM),), weight=1, visible=False),
     # What happens to it in an instant.
     "nft_flush": on_host("nft flush ruleset", weight=3),
     "networking": on_host(NETWORKING, excuses=LOSS),

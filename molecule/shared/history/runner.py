@@ -83,7 +83,7 @@ class Runner:
         with self._lock:
             self._events = []
         host = self._place(step, operation)
-        cut = self._cut()
+        standing, cut = set(self._open), self._cut()
         owners = any(self._operations[name].excuses.owners for name in self._open)
         self._note("step", step=str(step), host=host)
         for name in operation.undoes:
@@ -101,7 +101,7 @@ class Runner:
             layer=min(before.layer, self._belief.layer),
             excuses=operation.excuses if not owners else dataclasses.replace(operation.excuses, owners=True),
             whole=self._belief.whole,
-            faulty=bool(before.fault and self._belief.fault),
+            faulty=any(self._operations[name].visible for name in standing & set(self._open)),
             node=host,
             placed=self._placed,
             cut=sorted(cut),
