@@ -35,6 +35,7 @@ class Playbook:
     options: tuple[str, ...] = ()
     kill_after: bool = False  # whether the controller is killed after {value} changes
     unchanging: bool = False  # whether it must not change anything
+    back: bool = False  # whether the inventory is then as it was before the last change
     may_refuse: bool = False  # even where all is well
 
     def with_extra(self, **extra: str) -> Playbook:

@@ -50,6 +50,7 @@ class Lab:
         self.balancers: list[str] = list(config["observer"]["balancers"])
         self.vip: str = config["observer"]["vip"]
         self.site: dict[str, object] = {}  # what people have changed in the inventory
+        self.former: dict[str, object] = {}  # and before the last change
         self._journal_read = 0
         WORK.mkdir(parents=True, exist_ok=True)
 

@@ -67,10 +67,19 @@ def fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[st
 
 def node_fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
     """The same for a node."""
-    possible = lambda belief: not (belief.node_fault or belief.out or belief.sole)  # noqa: E731
-    begun = Operation(does, possible, {"node_fault": name}, NODES, weight=1, excuses=NODE, visible=True, **more)
-    possible = lambda belief: belief.node_fault == name  # noqa: E731
-    ended = Operation(undo, possible, {"node_fault": ""}, weight=12, excuses=JOIN, undoes=(name,))
+    begun = Operation(
+        does,
+        lambda belief: not (belief.node_fault or belief.out or belief.sole),
+        {"node_fault": name},
+        NODES,
+        weight=1,
+        excuses=NODE,
+        visible=True,
+        **more,
+    )
+    ended = Operation(
+        undo, lambda belief: belief.node_fault == name, {"node_fault": ""}, weight=12, excuses=JOIN, undoes=(name,)
+    )
     return {name: begun, f"{name}_undone": ended}
 
 
@@ -171,6 +180,7 @@ OPERATIONS: dict[str, Operation] = {
         undoes=("drain", "maintenance"),
     ),
     "switchover": Operation((Playbook("switchover", extra={"infinitt_wait": "10s"}, may_refuse=True),), weight=4),
+    "rolled_back": Operation((wants(**rest("8049")), Playbook("rollback", back=True)), lambda belief: belief.whole),
     "upgrade": Operation((Playbook("upgrade"),), lambda belief: belief.whole, weight=1),
     "replaced": Operation(
         (Playbook("remove_loadbalancer", extra={"infinitt_host": "{host}"}), Playbook()),

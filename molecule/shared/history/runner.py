@@ -159,7 +159,7 @@ class Runner:
         for playbook, run, end in zip(playbooks, running, ended):
             # Who is refused takes back what he wrote into the inventory.
             if end["killed"] or (end["code"] == 0 and "--check" not in playbook.options):
-                self._lab.site = run.site
+                self._lab.site, self._lab.former = self._lab.former if playbook.back else run.site, self._lab.site
             self._note(
                 "run",
                 playbook=playbook.name,
