@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"Seed {seed}", flush=True)
             drawn = generator.draw(seed, rounds.belief, rounds.operations)
             rounds.attempt(itertools.islice(drawn, STEPS_A_ROUND), until)
-    print(f"\n{rounds.steps} steps; {len(rounds.failures) or 'no'} promises broken.", *rounds.failures, sep="\n")
+    print(f"\n{rounds.steps} steps, broken promises: {len(rounds.failures) or 'none'}", *rounds.failures, sep="\n")
     return bool(rounds.failures)
 
 
