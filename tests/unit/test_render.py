@@ -118,6 +118,10 @@ SITES = {
             "infinitt_gateway": "none",
         },
     ),
+    "health together": (
+        PAIR,
+        {"infinitt_services": {"dicom": {"check": "echo", "health": "together"}, "query": {"check": "associate"}}},
+    ),
     "nodes out": (
         hosts(
             lb2={
@@ -179,7 +183,8 @@ def section(text, head):
 def test_haproxy_accepts_it(name, rendered, tmp_path):
     for host, text in rendered[name].items():
         path = tmp_path / f"{host}.cfg"
-        path.write_text(text["haproxy"])
+        # The page is on the load balancers alone.
+        path.write_text(text["haproxy"].replace("/etc/haproxy/unavailable.html", "/etc/hostname"))
         code, said = haproxy_says(path)
         assert code == 0 and "WARNING" not in said and "ALERT" not in said, said
 
@@ -527,3 +532,16 @@ def test_a_node_out_of_service_is_disabled_and_no_other(rendered):
     assert [service or node for service, node in out] == [
         "_affinity_dicom", "web", "pacs1", "pacs2", "dicom", "pacs1", "query", "mwl",
     ]  # fmt: skip
+
+
+def test_services_that_share_a_clients_node_may_share_its_health(rendered):
+    text = rendered["health together"]["lb1"]["haproxy"]
+    connects = [
+        "tcp-check connect port 104 linger comment dicom",
+        "tcp-check connect port 105 linger comment query",
+        "tcp-check connect port 204 comment mwl",
+    ]
+    for name in ("dicom", "query", "mwl"):
+        backend = section(text, f"backend {name}")
+        assert [line for line in backend if line.startswith("tcp-check connect")] == connects
+    assert not any("tcp-check" in line for line in section(text, "backend web"))

@@ -63,6 +63,7 @@ def disagreements(
     name: str, site: Site, services: Mapping[str, Mapping[str, Node]], endpoints: Sequence[Endpoint]
 ) -> Iterator[Problem]:
     """Nodes that HAProxy does not know, or whose state it does not see as the host itself does."""
+    together = {service["name"]: service["together"] for service in site["services"]}
     for end in endpoints:
         where = f"{end['service']} on {end['node']}"
         node = services.get(end["service"], {}).get(end["node"])
@@ -75,8 +76,8 @@ def disagreements(
             )
         elif entry(site, end["service"], end["node"]):
             continue  # nobody checks it
-        elif bool(node["up"]) != end["reachable"]:
-            answers = "answers" if end["reachable"] else f"does not answer ({_why(end)})"
+        elif bool(node["up"]) != (not (failed := _failed(end, together.get(end["service"]) or [], endpoints))):
+            answers = f"does not answer ({_why(failed[0])})" if failed else "answers"
             yield Problem(
                 "node_disputed",
                 end["node"],
@@ -84,6 +85,12 @@ def disagreements(
                 f" ({node['check_status']}).",
                 "Wait for the next checks, and ask again: playbooks/preflight.yml and playbooks/status.yml.",
             )
+
+
+def _failed(end: Endpoint, together: Sequence[str], endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Those that did not answer, of all that a node must answer to have this one's clients."""
+    its = [other for other in endpoints if other["node"] == end["node"] and other["service"] in together] or [end]
+    return [other for other in its if not other["reachable"]]
 
 
 def down(site: Site, observed: Observed) -> Iterator[Problem]:

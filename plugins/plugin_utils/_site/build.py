@@ -101,6 +101,7 @@ def build(
         unattended_upgrades=given["infinitt_unattended_upgrades"],
         stats_port=given["infinitt_stats_port"],
         on_event=given["infinitt_on_event"] or [],
+        maintenance_page=given["infinitt_maintenance_page"] or "",
         states=node_states,
         strangers=members.strangers(hosts, [*written_vips, *(peer["address"] for peer in peers)]),
         run={name.replace("infinitt_", ""): value for name, value in of_run.items()},

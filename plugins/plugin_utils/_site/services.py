@@ -9,7 +9,7 @@ The known services and the defaults are passed by the caller (``roles/infinitt/v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ def read(
     """
     services: list[Service] = []
     vips: dict[str, Vip] = {}
+    together = []
     for name, keys in _written(problems, written, known).items():
         subject = f"infinitt_services.{name}"
         merged = _merge(known.get(name, {}), keys, defaults, site_layer)
@@ -51,6 +52,8 @@ def read(
         if merged["layer"] == 4:
             layer4.check(problems, subject, keys, merged, vip[0], its_nodes)
         vips[name] = vip
+        if merged.get("health") == "together":
+            together.append(name)
         services.append(
             Service(
                 name=name,
@@ -73,6 +76,7 @@ def read(
         )
     _check_ports(problems, services)
     services = _with_affinity(services)
+    services = _with_health(problems, services, together)
     layer4.check_together(problems, services)
     return services, vips
 
@@ -181,6 +185,27 @@ def _with_affinity(services: list[Service]) -> list[Service]:
             service = replace(service, affinity=groups.setdefault(key, service.name))
         result.append(service)
     return result
+
+
+def _with_health(problems: Problems, services: list[Service], asked: Sequence[str]) -> list[Service]:
+    """Let the services that share a client's node with one of the asked have a node all, or none of them."""
+    by_name = {service.name: service for service in services}
+    groups: dict[str | None, list[str]] = {}
+    for name in asked:
+        its = by_name[name].affinity
+        group = [service for service in services if its and service.affinity == its]
+        subject = f"infinitt_services.{name}.health"
+        if len(group) < 2:
+            problems.note(subject, "is together, and no other service shares its clients' nodes", "remove it")
+        for service in group:
+            if service.check == "http":
+                problems.note(
+                    subject,
+                    f"is together, and {service.name}, which shares its clients' nodes, has an HTTP check",
+                    f"give {service.name} the check tcp, or another persistence",
+                )
+        groups[its] = [service.name for service in group]
+    return [replace(service, together=groups.get(service.affinity, [])) for service in services]
 
 
 def _url_host(ip: str) -> str:

@@ -37,6 +37,8 @@ class Service:
 
     ``mode``: HAProxy's. ``http``: whether HTTP is spoken, which HAProxy sees in mode http alone.
     ``affinity``: the service whose clients' nodes it shares, itself where it is the first; None without a table.
+    ``together``: the services, itself among them, whose checks a node must pass to serve it; empty where its own is
+    enough.
     ``layer``: 7, or 4 where the kernel forwards the connections and HAProxy serves in its place only.
     """
 
@@ -57,6 +59,7 @@ class Service:
     nodes: list[Node]
     affinity: str | None = None
     layer: int = 7
+    together: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -129,5 +132,6 @@ class Site:
     stats_port: int | None = None
     on_event: list[str] = field(default_factory=list)
     strangers: dict[str, list[str]] = field(default_factory=dict)
+    maintenance_page: str = ""
     run: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)

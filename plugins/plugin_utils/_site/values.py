@@ -34,6 +34,7 @@ COMMAND = re.compile(r"/[A-Za-z0-9_./+-]{1,200}( [A-Za-z0-9_.,:@/=+-]{1,100}){0,
 SECRET = re.compile(r"[!-&(-~]{1,128}")
 DURATION = re.compile(r"([0-9]{1,8})\s*([smhd]?)")
 LONGEST = (2**31 - 1) // 1000
+LONGEST_PAGE = 8000  # HAProxy keeps it in a buffer
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -130,6 +131,15 @@ def command(value: Any) -> list[str]:
     """Return the words of a command. No shell reads it."""
     hint = "give a program by its full path and plain words, such as /usr/local/sbin/tell --to ops"
     return Text(COMMAND, hint)(value).split(" ")
+
+
+def page(value: Any) -> str:
+    """Return HTML, or the absolute path of a file with HTML on the controller."""
+    if isinstance(value, str) and len(value) <= LONGEST_PAGE and (value.strip().startswith("/") or "<" in value):
+        return value.strip()
+    raise ValidationError(
+        f"is {show(value)}", f"give HTML of up to {LONGEST_PAGE} characters, or the absolute path of an HTML file"
+    )
 
 
 def duration(value: Any) -> int:

@@ -104,6 +104,7 @@ SERVICE = {
     "check_status": st.lists(codes, min_size=1, max_size=5).map(",".join),
     "called_ae": titles,
     "calling_ae": titles,
+    "health": st.sampled_from(["alone", " alone"]),  # together has its own tests
     "persistence": st.sampled_from(["source", "cookie", "none"]),
     "persist_for": times,
     "timeout": times,
@@ -125,6 +126,7 @@ SITE = {
     ),
 }
 HOST = {
+    "infinitt_maintenance_page": st.sampled_from(["<h1>Later</h1>", " <p>'\"\n#{{1}}", "/etc/hostname"]),
     "infinitt_address": st.nothing(),  # drawn below, since it is one of the host's
     "infinitt_interface": st.sampled_from(["eth0", " eth0", "eth0:1"]),
     "infinitt_gateway": st.sampled_from(["none", "198.51.100.1", "2001:db8::1", "fe80::1%eth0"]),

@@ -139,3 +139,51 @@ def test_it_is_drawn_for_haproxy_and_for_the_kernel():
     dicom = next(its for its in found["services"] if its["name"] == "dicom")
     assert [(node["state"], "cut" in node) for node in dicom["nodes"]] == [("maintenance", False), ("active", False)]
     assert [node["cut"] for node in found["layer4_services"][0]["nodes"]] == [True, False]
+
+
+# --- a node serves all services that share its clients, or none -------------------------------------------------------
+
+
+def together(**services):
+    return build(infinitt_services=services)
+
+
+def test_services_that_share_a_clients_node_have_it_together_where_one_of_them_says_so():
+    found = together(query={"health": "together"})
+    assert {its.name: its.together for its in found.services} == {
+        "web": [],
+        **dict.fromkeys(("dicom", "query", "mwl"), ["dicom", "query", "mwl"]),
+    }
+    assert not any(its.together for its in together(query={"health": "alone"}).services)
+    assert not any(its.together for its in build().services)
+
+
+@pytest.mark.parametrize(
+    "services, sentence",
+    [
+        (
+            {"web": {"health": "together"}},
+            "infinitt_services.web.health is together, and no other service shares its clients' nodes; remove it.",
+        ),
+        (
+            {"query": {"health": "together"}, "web": {"persistence": "source"}},
+            "infinitt_services.query.health is together, and web, which shares its clients' nodes, has an HTTP check;"
+            " give web the check tcp, or another persistence.",
+        ),
+        (
+            {"query": {"health": "apart"}},
+            "infinitt_services.query.health is 'apart'; give one of alone, together.",
+        ),
+    ],
+)
+def test_what_cannot_be_together(services, sentence):
+    assert sentence in together(**services).problems
+
+
+def test_a_node_that_fails_a_service_may_be_down_for_those_that_share_its_clients(observed):
+    of = as_dict(together(query={"health": "together"}))
+    served = {"dicom": {"pacs1": node("DOWN", "L4CON", False)}}
+    ends = [endpoint(), endpoint("query", port=105, error=("refused", "refused the connection"))]
+    assert verify.checks_agree(served, of, ends[:1]) is False
+    assert verify.checks_agree({**served, "query": served["dicom"]}, of, ends)
+    assert not verify.checks_agree({**served, "query": served["dicom"]}, as_dict(build()), ends)
