@@ -54,7 +54,7 @@ def panels(fault: Mapping[str, Any], report: Mapping[str, Any]) -> list[dict[str
     reach = min(max([0.6, *silences]), fault["ended"])
     near = panel(fault, report, -0.3 * reach, reach * 1.3)
     return [
-        {**near, "title": "The moment of the fault"},
+        {**near, "title": "The moment of the move" if fault["planned"] else "The moment of the fault"},
         {**panel(fault, report, fault["began"], fault["ended"]), "title": "From before it until the pair was healthy"},
     ]
 
@@ -121,7 +121,7 @@ def panel(fault: Mapping[str, Any], report: Mapping[str, Any], begin: float, end
             if inside(each["since"], each["until"])
         ],
         "fault": x(0) if begin <= 0 <= end else None,
-        "undone": x(fault["undone"]) if begin <= fault["undone"] <= end else None,
+        "undone": x(fault["undone"]) if begin <= fault["undone"] < end else None,
         "ticks": [{"x": x(moment), "label": label} for moment, label in ticks(begin, end)],
     }
 

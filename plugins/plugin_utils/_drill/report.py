@@ -89,6 +89,7 @@ def _fault(record: Mapping[str, Any], site: Mapping[str, Any], layer: int, names
         "name": record["name"],
         "title": fault.title,
         "does": f"{record['target']} {fault.does}",
+        "planned": fault.planned,
         "target": record["target"],
         "holder": holder,
         "at": at,
