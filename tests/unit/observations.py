@@ -83,6 +83,7 @@ def host(state="MASTER", services=("dicom",)):
     holds = state == "MASTER"
     return {
         "endpoints": [endpoint(service, name) for service in services for name in NODES],
+        "owners": {"eth0": {VIP: []}},
         "haproxy": {
             "running": True,
             "msg": "",
@@ -136,7 +137,9 @@ def host(state="MASTER", services=("dicom",)):
 
 
 def pair(services=("dicom",)):
-    return {"lb1": host(services=services), "lb2": host("BACKUP", services)}
+    found = {"lb1": host(services=services), "lb2": host("BACKUP", services)}
+    found["lb2"]["owners"]["eth0"][VIP] = [MACS["lb1"]]
+    return found
 
 
 def before(names=HOSTS):
@@ -147,6 +150,7 @@ def before(names=HOSTS):
             "owners": {"eth0": {VIP: [], **{ADDRESSES[peer]: [MACS[peer]] for peer in names if peer != name}}},
             "listeners": [SSHD],
             "macs": [MACS[name]],
+            "keepalived": {"addresses": {ADDRESSES[name]: NOW - 90000}, "instances": []},
             "settings": [],
         }
         for name in names

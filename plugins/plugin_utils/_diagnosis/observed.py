@@ -162,10 +162,11 @@ class File(TypedDict):
 class Host(TypedDict, total=False):
     """One load balancer. Which keys it has depends on who asks.
 
-    preflight: ``endpoints`` of all nodes, ``macs`` (its own), and of `preflight_info` ``owners`` (by interface and
-    address, the MAC addresses that answer), ``listeners`` (lines of ``ss -Hltnp``) and ``settings`` (lines after their
-    path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of nftables).
-    verify: ``endpoints`` of all nodes, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
+    preflight: ``endpoints`` of all nodes, ``keepalived``, ``macs`` (its own), and of `preflight_info` ``owners`` (by
+    interface and address, the MAC addresses that answer), ``listeners`` (lines of ``ss -Hltnp``) and ``settings``
+    (lines after their path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of
+    nftables).
+    verify: ``endpoints`` of all nodes, ``owners``, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (of what was last deployed, by ``haproxy`` and
     ``keepalived``; empty where nothing was), ``updates`` (by package, for how many seconds its security update has
     waited), and where it forwards ``layer4``.

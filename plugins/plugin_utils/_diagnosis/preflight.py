@@ -21,6 +21,7 @@ def problems(site: Site, observed: Observed, require: str) -> list[Problem]:
         found += nodes.silent(name, site, host["endpoints"], require)
         found += daemons.port_taken(name, site["hosts"][name]["ports"], host["listeners"])
         found += vip.peer_unreachable(name, site, observed)
+        found += vip.stray(name, site, host)
         if site["layer4_services"]:
             found += forwarding.site_settings(name, host["settings"])
     return [*found, *vip.foreign_holder(site, observed)]

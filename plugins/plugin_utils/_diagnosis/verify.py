@@ -61,6 +61,10 @@ def verify(
     """
     verdict = Verdict([], [], [], [])
     _holders(verdict, site, observed, through)
+    unheard = [*vip.answers(site, observed)]
+    verdict.broken.extend(unheard)
+    if not unheard:
+        verdict.kept.append(f"One machine answers for each VIP, asked from {listed(observed)}.")
     for name, host in observed.items():
         verdict.broken.extend(daemons.haproxy(name, host))
         verdict.broken.extend(daemons.keepalived(name, host))

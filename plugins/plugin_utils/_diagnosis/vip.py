@@ -64,6 +64,57 @@ def split_brain(name: str, host: Host) -> Iterator[Problem]:
         )
 
 
+def stray(name: str, site: Site, host: Host) -> Iterator[Problem]:
+    """A VIP that is on a host although its Keepalived did not put it there, and would not take it off."""
+    daemon = host["keepalived"]
+    put = {
+        vip.partition("/")[0]
+        for instance in daemon["instances"]
+        if instance["state"] == "MASTER"
+        for vip in instance["vips"]
+    }
+    for vip in site["hosts"][name]["vips"]:
+        if vip["address"] in daemon["addresses"] and vip["address"] not in put:
+            yield Problem(
+                "vip_stray",
+                name,
+                f"{vip['address']} is on {vip['interface']} of {name}, and Keepalived did not put it there.",
+                f"Find who did (the network's configuration?), and remove it there: ip address delete"
+                f" {vip['address']}/{vip['prefix']} dev {vip['interface']}.",
+            )
+
+
+def answers(site: Site, observed: Observed) -> Iterator[Problem]:
+    """A VIP of one holder for which not one machine answers; each is reported once.
+
+    A host does not answer itself: who holds the VIP hears others alone.
+    """
+    reported: set[str] = set()
+    for name, host in observed.items():
+        for vip in site["hosts"][name]["vips"]:
+            address, found = vip["address"], holders(observed, vip["address"])
+            macs = host["owners"].get(vip["interface"], {}).get(address, [])
+            if address in reported or len(found) > 1:
+                continue
+            if len(macs) + (name in found) > 1:
+                reported.add(address)
+                yield Problem(
+                    "vip_answered_twice",
+                    address,
+                    f"More than one machine answers for the VIP {address}, asked from {name}:"
+                    f" {listed([name, *macs] if name in found else macs)}.",
+                    "Find the other one by its MAC address, and take the address away from it.",
+                )
+            elif found and name not in found and not macs:
+                reported.add(address)
+                yield Problem(
+                    "vip_unheard",
+                    address,
+                    f"Nobody answers {name} for the VIP {address}, which is on {found[0]}.",
+                    "Both must be on one network segment, and nothing may drop ARP or neighbour discovery there.",
+                )
+
+
 def silent_service(end: Endpoint, prober: str) -> Iterator[Problem]:
     """A service that does not answer on its VIP. ``prober``: the host that asked."""
     if not end["reachable"]:

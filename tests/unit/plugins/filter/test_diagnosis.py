@@ -33,7 +33,11 @@ def test_problems_are_sentences_that_end_with_their_code():
     )
     assert FILTERS["status_problems"](site(), in_service, HOSTS) == [sentence]
     assert FILTERS["infinitt_verify"](site(), in_service, "lb2", [through()]) == {
-        "kept": ["lb1 holds the VIP 198.51.100.10.", "dicom answers through the VIP, asked from lb2."],
+        "kept": [
+            "lb1 holds the VIP 198.51.100.10.",
+            "One machine answers for each VIP, asked from lb1 and lb2.",
+            "dicom answers through the VIP, asked from lb2.",
+        ],
         "broken": [sentence],
         "unchecked": [],
         "notices": [],

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from observations import connections, forwarders, host, layer4, site
+from observations import MACS, VIP, connections, forwarders, host, layer4, site
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import mirror, status, verify
 
@@ -62,6 +62,7 @@ def test_what_is_compared(active, standby, result):
 def test_an_active_host_without_a_mirror_is_said(observed):
     for name in ("lb1", "lb2"):
         observed[name]["keepalived"] = host("BACKUP")["keepalived"]
+        observed[name]["owners"]["eth0"][VIP] = [MACS["lb3"]]
     observed["lb3"] = {**host(), "layer4": layer4(mirror=False)}
     of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
     (problem,) = status.problems(of, observed, ["lb1", "lb2", "lb3"])

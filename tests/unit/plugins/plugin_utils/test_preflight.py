@@ -175,3 +175,13 @@ def test_what_a_forwarded_web_loses():
     notices = preflight.notices(site(services=("web", "dicom"), layer4=("web",)))
     assert [notice.code for notice in notices] == ["nodes_see_vip", "web_forwarded"]
     assert all(word in notices[1].text for word in ("cookie", "X-Forwarded-For", "NAT"))
+
+
+@pytest.mark.parametrize("state, code", [("BACKUP", ["vip_stray"]), ("MASTER", [])])
+def test_a_vip_that_keepalived_did_not_put_there_is_named(state, code):
+    observed = before()
+    instance = {"state": state, "vips": [f"{VIP}/24"], "held": [VIP], "interface": "eth0", "priority": 254}
+    observed["lb2"]["keepalived"] = {"addresses": {VIP: 3}, "instances": [instance]}
+    found = preflight.problems(site(), observed, "all")
+    assert [problem.code for problem in found] == code
+    assert all("198.51.100.10 is on eth0 of lb2" in problem.text for problem in found)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from observations import ADDRESSES, VIP, endpoint, forwarders, node, pair, site, through, undeployed
+from observations import ADDRESSES, MACS, VIP, endpoint, forwarders, node, pair, site, through, undeployed
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import verify
 
@@ -25,10 +25,13 @@ def verdict(observed, prober="lb2", asked=THROUGH):
     return verify.verify(SITE, observed, prober, asked)
 
 
+ONE_ANSWERS = "One machine answers for each VIP, asked from lb1 and lb2."
+
+
 def test_a_pair_that_keeps_all(observed):
     assert verify.vip_prober(SITE, observed) == "lb2"
     assert verdict(observed) == (
-        [f"lb1 holds the VIP {VIP}.", "dicom answers through the VIP, asked from lb2."],
+        [f"lb1 holds the VIP {VIP}.", ONE_ANSWERS, "dicom answers through the VIP, asked from lb2."],
         [],
         [],
         [],
@@ -40,6 +43,20 @@ def test_two_holders(observed):
     (problem,) = verdict(observed).broken
     assert problem.code == "vip_two_holders"
     assert problem.text == f"lb1 and lb2 hold the VIP {VIP} at the same time."
+
+
+def test_a_stranger_that_answers_as_well(observed):
+    for name, macs in (("lb1", ["02:00:00:00:00:99"]), ("lb2", [MACS["lb1"], "02:00:00:00:00:99"])):
+        observed[name]["owners"]["eth0"][VIP] = macs
+    (problem,) = verdict(observed).broken
+    assert problem.code == "vip_answered_twice" and "asked from lb1: lb1 and 02:00:00:00:00:99." in problem.text
+    assert ONE_ANSWERS not in verdict(observed).kept
+
+
+def test_a_standby_that_does_not_see_the_vip(observed):
+    observed["lb2"]["owners"]["eth0"][VIP] = []
+    (problem,) = verdict(observed).broken
+    assert (problem.code, problem.text) == ("vip_unheard", f"Nobody answers lb2 for the VIP {VIP}, which is on lb1.")
 
 
 def test_no_holder(observed):
@@ -117,7 +134,7 @@ def judged(forwarding, prober="lb2", asked=THROUGH, paths=None, of=FORWARDED):
 def test_an_answer_by_the_kernel_and_a_mirror(forwarding):
     found = judged(forwarding)
     assert found.broken == found.unchecked == found.notices == []
-    assert found.kept[2:] == [
+    assert found.kept[3:] == [
         "dicom is forwarded by the kernel of lb1 to 198.51.100.21.",
         "Connections are mirrored between lb1 and lb2, in both directions.",
     ]
