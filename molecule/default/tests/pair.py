@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
 import subprocess
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +65,39 @@ def module(host, name, **parameters):
     command = ("ansible", "--inventory", str(INVENTORY), host, "--module-name", name, *arguments, "--become")
     done = ansible(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
     return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("=> {") + 3 :])[0]
+
+
+@contextmanager
+def owners(lab, vip):
+    """Who has the address meanwhile, as the kernels say.
+
+    When the block ends it is filled: ``both``, for how long two had it, and ``nobody``, for how long at most none had
+    it, in seconds.
+    """
+    seen: dict[str, float] = {}
+    for name in ("lb1", "lb2"):
+        lab[name].check_output(
+            "systemd-run --unit lab-owners --collect sh -c 'ip -ts -oneline monitor address > /run/lab-owners'"
+        )
+    began = time.time()
+    yield seen
+    moments = []
+    for name in ("lb1", "lb2"):
+        lab[name].check_output("systemctl stop lab-owners")
+        here = f" {vip}/" in lab[name].check_output("ip -oneline address")
+        lines = [line for line in lab[name].check_output("cat /run/lab-owners").splitlines() if f" {vip}/" in line]
+        first = "Deleted" in lines[0] if lines else here
+        moments += [(began, 1)] if first else []
+        for line in lines:
+            moment = datetime.datetime.fromisoformat(line[1 : line.index("]")]).replace(tzinfo=datetime.UTC)
+            moments.append((moment.timestamp(), -1 if "Deleted" in line else 1))
+    number, since, seen["both"], seen["nobody"] = 0, began, 0.0, 0.0
+    for moment, change in sorted([*moments, (time.time(), 0)]):
+        if number > 1:
+            seen["both"] += moment - since
+        elif number == 0 and since > began:
+            seen["nobody"] = max(seen["nobody"], moment - since)
+        number, since = number + change, moment
 
 
 def the_holder(lab, vip):

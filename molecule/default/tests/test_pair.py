@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from pair import INVENTORY, REPOSITORY, ansible, module, play, the_holder
+from pair import INVENTORY, REPOSITORY, ansible, module, owners, play, the_holder
 
 PAIR = ("lb1", "lb2")
 AE = "INFINITT"
@@ -363,6 +363,43 @@ def test_an_edit_by_hand_that_was_loaded_is_taken_back(lab, vip, holder):
     now = module(other(holder), "pacs.loadbalancer.keepalived_info")["instances"][0]["configured_priority"]
     assert now == wanted and module(other(holder), "pacs.loadbalancer.haproxy_info")["reloads"] == reloads + 1
     assert the_holder(lab, vip) == holder and play("status").code == 0
+
+
+ADVERTISEMENT = 0.25  # seconds, of the profile standard
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"infinitt_router_id": 77, "infinitt_on_event": "/usr/bin/logger --tag lab-event"}, {}],
+    ids=["new", "former"],
+)
+def test_another_router_id_moves_nothing(lab, vip, holder, variables):
+    since = lab[other(holder)].check_output("date +%s")
+    with traffic(vip, 60) as seen, owners(lab, vip) as had:
+        deployed = play("site", **variables)
+    assert deployed.code == 0, deployed.said
+    assert the_holder(lab, vip) == holder and had["both"] == 0, had
+    assert had["nobody"] < 4 * ADVERTISEMENT and len(seen["outages"]) <= 1, (had, seen["outages"])
+    said = lab[other(holder)].check_output(f"journalctl --unit keepalived-guard --output cat --since @{since}")
+    assert "This host does not take the VIP: " in said and "This host may take the VIP again." in said
+    assert play("status").code == 0
+    if variables:
+        told = lab[other(holder)].check_output("journalctl --identifier lab-event --output cat")
+        name = lab[other(holder)].check_output("uname -n")
+        assert re.search(rf"^state {name} FAULT BACKUP", told, re.MULTILINE), told
+
+
+def test_a_vip_that_was_set_by_hand_is_found(lab, vip, holder):
+    lab[other(holder)].check_output(f"ip address add {vip}/27 dev eth0")
+    told = play("preflight")
+    status = play("status")
+    lab[other(holder)].check_output(f"ip address delete {vip}/27 dev eth0")
+    assert told.code != 0 and "[vip_stray]" in told.said, told.said
+    assert "[split_brain]" in status.said, status.said
+    for name in PAIR:
+        assert "Split brain: " in lab[name].check_output(
+            "journalctl --unit keepalived-guard --output cat --since -1min"
+        )
 
 
 def test_a_vip_that_moves_during_a_run_stops_it(lab, vip, holder):
