@@ -46,6 +46,7 @@ SITES = {
         {"infinitt_vip": "2001:db8::10/64", "infinitt_nodes": [{"name": "pacs1", "address": "2001:db8::21"}, NODES[1]]},
     ),
     "two vips": (PAIR, {"infinitt_services": {"mwl": {"vip": "198.51.100.9/24", "port": 104, "node_port": 204}}}),
+    "former vips": (PAIR, {"infinitt_former_vips": "198.51.100.9, 198.51.100.8/24"}),
     "every check": (
         PAIR,
         {
@@ -425,6 +426,15 @@ def test_the_first_vip_is_announced_and_the_others_go_with_it(rendered):
     text = rendered["two vips"]["lb1"]["keepalived"]
     assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
     assert section(text, "virtual_ipaddress_excluded") == [f"198.51.100.9/24 dev {INTERFACE}"]
+
+
+def test_a_former_vip_is_served_with_the_same_nodes_and_the_same_affinity(rendered):
+    text = rendered["former vips"]["lb1"]["haproxy"]
+    assert "bind 198.51.100.9:104 transparent" in section(text, "frontend dicom:198.51.100.9")
+    assert section(text, "backend dicom:198.51.100.9") == section(text, "backend dicom")
+    assert text.count("stick-table") == 1
+    excluded = section(rendered["former vips"]["lb1"]["keepalived"], "virtual_ipaddress_excluded")
+    assert excluded == [f"198.51.100.9/24 dev {INTERFACE}", f"198.51.100.8/24 dev {INTERFACE}"]
 
 
 def test_an_ipv6_vip_is_not_the_source_of_the_hosts_own_connections(rendered):

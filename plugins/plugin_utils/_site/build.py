@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import former as former_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
@@ -84,16 +85,19 @@ def build(
         problems.note(
             "infinitt_stats_port", f"is {peers_port}, where HAProxy listens for its peers", "give another port"
         )
-    written_vips = vips.written(vip, service_vips)
+    former = given["infinitt_former_vips"] or []
+    former_.check(problems, former, vip, service_vips)
+    written_vips = vips.written(vip, former, service_vips)
+    node_states = states_.merge([host.get("states") for host in hosts.values()], its_services)
+    its_services = former_.serve(states_.apply(its_services, node_states), vip, former)
     node_names = {node["address"]: node["name"] for node in site_nodes if {"address", "name"} <= {*node}}
     node_names |= {node.address: node.name for service in its_services for node in service.nodes}
     its_hosts, peers = hosts_.read(
         problems, hosts, written_vips, its_services, node_names, peers_port, given["infinitt_stats_port"]
     )
-    node_states = states_.merge([host.get("states") for host in hosts.values()], its_services)
     return Site(
         problems=problems.sentences,
-        services=states_.apply(its_services, node_states),
+        services=its_services,
         hosts=its_hosts,
         peers=peers,
         preflight=given["infinitt_preflight"],

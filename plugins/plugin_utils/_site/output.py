@@ -26,7 +26,7 @@ def as_dict(site: Site) -> dict[str, Any]:
     plain = asdict(site)
     for service in plain["services"]:
         # HAProxy has a service either way.
-        del service["layer"], service["http"]
+        del service["layer"], service["http"], service["former"]
         for node in service["nodes"]:
             del node["cut"]
     return {
@@ -40,7 +40,12 @@ def as_dict(site: Site) -> dict[str, Any]:
                 "nodes": [{"name": node.name, "address": node.address} for node in service.nodes],
             }
             for service in site.services
-            if service.nodes
+            if service.nodes and not service.former
+        ],
+        "former_services": [
+            {key: getattr(service, key) for key in ("name", "address", "port", "layer")}
+            for service in site.services
+            if service.former
         ],
         "vip_checks": [
             {**_check(service), "port": service.port, "nodes": [{"name": "VIP", "address": service.address}]}

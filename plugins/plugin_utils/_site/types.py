@@ -40,6 +40,7 @@ class Service:
     ``together``: the services, itself among them, whose checks a node must pass to serve it; empty where its own is
     enough.
     ``layer``: 7, or 4 where the kernel forwards the connections and HAProxy serves in its place only.
+    ``former``: it is another service's copy, on a former VIP.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Service:
     affinity: str | None = None
     layer: int = 7
     together: list[str] = field(default_factory=list)
+    former: bool = False
 
 
 @dataclass(frozen=True)

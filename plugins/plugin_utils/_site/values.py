@@ -21,6 +21,8 @@ except ImportError:  # the filter raises an error with a sentence
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError, show
 
+VirtualAddress = tuple[str, "int | None"]  # and its prefix, if one was given
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 PATH = re.compile(r"/[A-Za-z0-9_.~!$&()*+,;=:@%/?-]{0,255}")
 HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -191,7 +193,7 @@ def node_address(value: Any) -> str:
     return address(value, "give the node's address itself: a name would keep HAProxy from starting when DNS is down")
 
 
-def virtual_address(value: Any) -> tuple[str, int | None]:
+def virtual_address(value: Any) -> VirtualAddress:
     """Return ``198.51.100.10/24`` or ``198.51.100.10`` as the address and the prefix, None where none was given."""
     hint = "give an address and the prefix of its network, such as 198.51.100.10/24"
     bare, slash, prefix = value.strip().partition("/") if isinstance(value, str) else (value, "", "")
@@ -200,6 +202,14 @@ def virtual_address(value: Any) -> tuple[str, int | None]:
     if slash and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= bits):
         raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {bits}", hint)
     return str(ip), int(prefix) if slash else None
+
+
+def virtual_addresses(value: Any) -> list[VirtualAddress]:
+    """Return those of a list, or of one string with commas between them."""
+    written = value.split(",") if isinstance(value, str) else value
+    if not isinstance(written, list):
+        raise ValidationError(f"is {show(value)}, which is not a list", "give addresses, such as [198.51.100.9]")
+    return [virtual_address(one) for one in written]
 
 
 def gateway(value: Any) -> str:

@@ -46,6 +46,7 @@ class Variable:
 
 VARIABLES = (
     Variable("infinitt_vip", SITE, values.virtual_address),
+    Variable("infinitt_former_vips", SITE, values.virtual_addresses),
     Variable("infinitt_nodes", SITE, None),
     Variable("infinitt_services", SITE, None),
     Variable("infinitt_preflight", SITE, Choice(("all", "any", "none")), default="all"),

@@ -13,19 +13,21 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import net
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Vip, WrittenVip
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import VirtualAddress
 
 
 def written(
-    of_site: tuple[str, int | None] | None, of_services: Mapping[str, tuple[str, int | None]]
+    of_site: VirtualAddress | None, former: Sequence[VirtualAddress], of_services: Mapping[str, VirtualAddress]
 ) -> dict[str, WrittenVip]:
     """Return each VIP by address. infinitt_vip comes first, because VRRP announces the first one.
 
-    It is left out if every service has its own VIP.
+    It and the former VIPs are left out if every service has its own VIP.
     """
     found: dict[str, WrittenVip] = {}
     used = {ip for ip, _prefix in of_services.values()}
     if of_site and (of_site[0] in used or not used):
         found[of_site[0]] = WrittenVip("infinitt_vip", of_site[1])
+        found |= {ip: WrittenVip("infinitt_former_vips", prefix) for ip, prefix in former if ip not in used}
     for name, (ip, prefix) in of_services.items():
         found.setdefault(ip, WrittenVip(f"infinitt_services.{name}.vip", prefix))
     return found

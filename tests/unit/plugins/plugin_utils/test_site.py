@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from factories import NODES, build, facts, hosts, service
 
@@ -291,6 +293,18 @@ WRONG = {
         {"infinitt_on_event": "tell ops"},
         ["infinitt_on_event is 'tell ops', which is not valid; give a program by its full path"],
     ),
+    "former vip in use": (
+        {"infinitt_former_vips": "198.51.100.10"},
+        ["infinitt_former_vips has 198.51.100.10, which is the VIP of a service; remove it."],
+    ),
+    "former vip twice": (
+        {"infinitt_former_vips": ["198.51.100.9", "198.51.100.9/24"]},
+        ["infinitt_former_vips has 198.51.100.9 twice; remove one of them."],
+    ),
+    "former vip of the other family": (
+        {"infinitt_former_vips": ["2001:db8::9"]},
+        ["infinitt_former_vips has 2001:db8::9, and the VIP 198.51.100.10 is of the other address family"],
+    ),
     "preflight": ({"infinitt_preflight": False}, ["infinitt_preflight is False; give one of all, any, none"]),
     "profile": (
         {"infinitt_failover": "quick"},
@@ -475,3 +489,19 @@ def test_nodes_that_all_have_the_weight_0_serve_nobody():
         f"infinitt_services.mwl.nodes {wrong}"
     ]
     assert build(infinitt_services={"mwl": {"nodes": [idle]}}).problems == [f"infinitt_services.mwl.nodes {wrong}"]
+
+
+@pytest.mark.parametrize("written", [["198.51.100.9", "198.51.100.8/24"], "198.51.100.9, 198.51.100.8/24"])
+def test_former_vips_are_served_by_all_that_have_none_of_their_own(written):
+    site = build(infinitt_former_vips=written, infinitt_services={"mwl": {"vip": "198.51.100.7"}}, infinitt_layer=4)
+    assert site.problems == []
+    assert [vip.address for vip in site.hosts["lb1"].vips] == [f"198.51.100.{number}" for number in (10, 9, 8, 7)], (
+        "VRRP announces the first"
+    )
+    original, copy = service(site, "dicom"), service(site, "dicom:198.51.100.9")
+    assert copy == dataclasses.replace(original, name=copy.name, address="198.51.100.9", former=True)
+    plain = as_dict(site)
+    assert [one["name"] for one in plain["former_services"]] == [
+        f"{name}:198.51.100.{number}" for number in (9, 8) for name in ("web", "dicom", "query")
+    ]
+    assert [check["name"] for check in plain["node_checks"]] == ["web", "dicom", "query", "mwl"]

@@ -111,7 +111,8 @@ SERVICE = {
 }
 PROXY_ONLY = ("layer", "persistence", "persist_for", "timeout", "max_connections")
 SITE = {
-    "infinitt_vip": st.nothing(),  # these four are drawn below
+    "infinitt_vip": st.nothing(),  # these five are drawn below
+    "infinitt_former_vips": st.nothing(),
     "infinitt_nodes": st.nothing(),
     "infinitt_services": st.nothing(),
     "infinitt_layer": st.nothing(),
@@ -229,6 +230,9 @@ def sites(draw):
         written["infinitt_layer"] = draw(st.sampled_from([4, "4 "] if forwards else [7, " 7", ""]))
     without = PROXY_ONLY if forwards and draw(st.integers(0, 4)) else ()
     written["infinitt_vip"] = draw(vips(version))
+    base = "198.51.100." if version == 4 else "2001:db8::"
+    former = [f"{base}150", f"{base}151/{24 if version == 4 else 64}"]
+    written["infinitt_former_vips"] = draw(st.sampled_from(["", [], former, " , ".join(former)]))
     written["infinitt_nodes"] = draw(nodes(version, without))
     written["infinitt_services"] = draw(services(written["infinitt_nodes"], version, without))
     if draw(st.integers(0, 9)):

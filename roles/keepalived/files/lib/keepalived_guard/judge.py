@@ -30,12 +30,12 @@ class Judge:
         self._answered: Mapping[str, Collection[str]] = {}
 
     def hear(self, source: str, advert: Advert, now: float) -> None:
-        """A peer has announced itself, or given the VIP up."""
+        """A peer has announced itself, or given the VIP up: that is not the end of what it announced before, since a
+        reload with another router id begins so.
+        """
         if advert.priority:
             self._heard[source] = advert, now
             self._first_heard.setdefault(source, now)
-        else:
-            self._heard.pop(source, None)
 
     def announcing(self, now: float) -> dict[str, Advert]:
         """The peers that announce themselves, and how."""
