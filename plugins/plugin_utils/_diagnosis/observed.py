@@ -159,6 +159,14 @@ class File(TypedDict):
     drifted: bool
 
 
+class Visit(TypedDict):
+    """A client of a service, and when it came last, in seconds since the epoch (`service_visits`)."""
+
+    client: str
+    service: str
+    last: float
+
+
 class Host(TypedDict, total=False):
     """One load balancer. Which keys it has depends on who asks.
 
@@ -167,9 +175,9 @@ class Host(TypedDict, total=False):
     (lines after their path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of
     nftables).
     verify: ``endpoints`` of all nodes, ``owners``, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
-    status: ``haproxy``, ``keepalived``, ``files``, ``fingerprints`` (of what was last deployed, by ``haproxy`` and
-    ``keepalived``; empty where nothing was), ``updates`` (by package, for how many seconds its security update has
-    waited), and where it forwards ``layer4``.
+    status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
+    deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``updates`` (by package, for how many seconds
+    its security update has waited), and where it forwards ``layer4``.
     """
 
     endpoints: list[Endpoint]
@@ -181,6 +189,7 @@ class Host(TypedDict, total=False):
     keepalived: Keepalived
     layer4: Layer4
     files: list[File]
+    visits: list[Visit]
     fingerprints: Mapping[str, str]
     updates: Mapping[str, int]
 

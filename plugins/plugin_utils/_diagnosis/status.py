@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
     daemons,
     drift,
+    former,
     forwarding,
     members,
     mirror,
@@ -75,4 +76,5 @@ def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
         found += daemons.security_updates(name, host)
         found += nodes.unchecked(name, host)
         found += forwarding.unguarded(name, host)
+    found += former.used(site, observed)
     return [*found, *drift.versions(observed), *drift.not_the_inventory(observed)]

@@ -390,3 +390,18 @@ def test_security_updates_that_wait_are_a_notice_with_the_oldest_first():
     (notice,) = status.notices(SITE, observed, NOW)
     assert notice.code == "security_updates"
     assert notice.text == "2 security updates wait on lb2, the oldest for 5 d 0 h: haproxy and libssl3."
+
+
+def test_who_still_comes_to_a_former_vip(observed):
+    of = {**site(), "former_services": [{"name": "dicom:198.51.100.9", "address": "198.51.100.9"}]}
+    assert [problem.text for problem in status.notices(of, observed, NOW)] == [
+        "The former VIP 198.51.100.9 was used by nobody in 30 days."
+    ]
+    for name, last in (("lb1", NOW - 60), ("lb2", NOW)):
+        observed[name]["visits"] = [
+            {"client": client, "service": "dicom:198.51.100.9", "last": last}
+            for client in ("203.0.113.7", ADDRESSES["lb2"])
+        ]
+    (problem,) = status.notices(of, observed, NOW)
+    assert problem.code == "former_vip"
+    assert problem.text == "The former VIP 198.51.100.9 was last used by 203.0.113.7 (dicom, 2026-11-24 15:05 UTC)."
