@@ -63,6 +63,7 @@ VARIABLES = (
     Variable("infinitt_gateway", HOST, values.gateway),
     Variable("infinitt_mirror_address", HOST, values.address),
     Variable("infinitt_to", RUN, values.load_balancer),
+    Variable("infinitt_packages", RUN, Choice(("pair", "all")), default="pair"),
     Variable("infinitt_wait", RUN, values.duration, default=1800),
     Variable("infinitt_force", RUN, values.boolean, default=False),
     Variable("infinitt_node", RUN, Text(values.NAME, "give the name of a node")),
