@@ -10,15 +10,14 @@ import pytest
 from pair import module, play, the_holder
 from test_pair import PAIR, other, traffic
 
-# Arguments: what is added to the version, and the program in place of HAProxy, if any.
+# Made of the package from which it was installed. Arguments: what is added to the version, and the program in place of
+# HAProxy, if any.
 OFFER = r"""
 set -eu
 mkdir -p /srv/repository
 cd /srv/repository
 rm -rf package ./*.deb
-apt-get download haproxy="$(dpkg-query --show --showformat '${{Version}}' haproxy | cut -d + -f 1-2)" >/dev/null
-dpkg-deb --raw-extract haproxy_*.deb package
-rm haproxy_*.deb
+dpkg-deb --raw-extract /var/cache/apt/archives/haproxy_*.deb package
 sed -i 's/^Version: .*/&+{suffix}/' package/DEBIAN/control
 [ -z '{program}' ] || printf '#!/bin/sh\n{program}\n' > package/usr/sbin/haproxy
 dpkg-deb --build package haproxy.deb >/dev/null
@@ -30,11 +29,12 @@ dpkg-deb --build package haproxy.deb >/dev/null
 }} > Packages
 echo 'deb [trusted=yes] file:/srv/repository ./' > /etc/apt/sources.list.d/lab.list
 """
-FORMER = (
-    "rm -r /srv/repository /etc/apt/sources.list.d/lab.list; apt-get -qq update;"
-    " apt-get -qqy --allow-downgrades -o Dpkg::Options::=--force-confold install haproxy={version};"
-    " systemctl restart haproxy"
-)
+FORMER = """
+rm -r /srv/repository /etc/apt/sources.list.d/lab.list
+apt-get -qq update
+dpkg --force-confold --install /var/cache/apt/archives/haproxy_*.deb
+systemctl restart haproxy
+"""
 
 
 def version(host):
@@ -44,7 +44,6 @@ def version(host):
 @pytest.fixture
 def offer(lab):
     """Offer another HAProxy to both hosts; afterwards they have the former one again."""
-    former = {name: version(lab[name]) for name in PAIR}
 
     def offered(suffix, program=""):
         for name in PAIR:
@@ -52,7 +51,7 @@ def offer(lab):
 
     yield offered
     for name in PAIR:
-        lab[name].run("sh -c %s", FORMER.format(version=former[name]))
+        lab[name].run("sh -c %s", FORMER)
     assert play("site").code == 0
 
 
