@@ -39,8 +39,8 @@ class Balancer(Host):
         self("mount", "-t", "tmpfs", "none", "/tmp")
         self("mkdir", "-p", "/etc/keepalived", "/run/keepalived-guard")
         tell = ["/bin/sh", "-c", 'echo "$1 $3 $4" >> /run/events', "tell"]
-        settings = {"hold_file": "/run/keepalived.guard", "pipe": "/run/keepalived.fifo", "on_event": tell}
-        self.write("/etc/keepalived/guard.json", json.dumps(settings))
+        self.settings = {"hold_file": "/run/keepalived.guard", "pipe": "/run/keepalived.fifo", "on_event": tell}
+        self.write("/etc/keepalived/guard.json", json.dumps(self.settings))
         self.configure()
         self.start("ip", "-ts", "-o", "monitor", "address", stdout=self.journal.open("w"))
 
@@ -168,4 +168,8 @@ def test_a_split_brain_is_told_within_five_seconds_at_both_ends(pair):
     assert until(lambda: all("split_brain no yes" in lb.told() for lb in pair), 5), [lb.log.read_text() for lb in pair]
     pair[1]("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
     assert until(lambda: all("split_brain yes no" in lb.told() for lb in pair), 5)
+    another = {**pair[1].settings, "on_event": ["/bin/sh", "-c", 'echo "$4" >> /run/others', "tell"]}
+    pair[1].write("/etc/keepalived/guard.json", json.dumps(another))
+    pair[1]("ip", "link", "set", "eth0", "down")
+    assert until(lambda: "FAULT" in pair[1]("cat", "/run/others", check=False), 5), "it is used without a restart"
     assert pair[0].has() and pair[0].log.read_text().count("Split brain: ") == 1

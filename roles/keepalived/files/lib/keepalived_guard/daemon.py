@@ -73,17 +73,18 @@ class Guard:
     # --- what is known ---
 
     def configure(self) -> None:
-        """Read keepalived.conf anew where it has changed. One that is being written is not read."""
-        read = _identity(CONFIGURATION)
+        """Read the files anew where they have changed. One that is being written is not read."""
+        read = _identity(CONFIGURATION) + _identity(SETTINGS)
         if read == self.read:
             return
         try:
+            settings = Settings(**json.loads(SETTINGS.read_text()))
             instance = conf.parse(CONFIGURATION.read_text())
-        except (OSError, ValueError):
+        except (OSError, TypeError, ValueError):
             return
         if instance is None:
             return
-        self.instance, self.read = instance, read
+        self.settings, self.instance, self.read = settings, instance, read
         self.listen()
 
     def listen(self) -> None:
