@@ -9,6 +9,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.rollback import Rollback
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
 
@@ -55,6 +56,22 @@ def infinitt_hosts(groups, without=()):
     )
 
 
+def infinitt_rollback(records, names, states):
+    """Return what was there before the last change, or why there is no way back: see infinitt_rollback.yml."""
+    found = Rollback(records, names)
+    refusals = found.refusals(states)
+    return {
+        "refusals": refusals,
+        "plan": [] if refusals else found.plan(),
+        "undo": found.undo,
+        "site": found.site,
+    }
+
+
 class FilterModule:
     def filters(self):
-        return {"infinitt_site": infinitt_site, "infinitt_hosts": infinitt_hosts}
+        return {
+            "infinitt_site": infinitt_site,
+            "infinitt_hosts": infinitt_hosts,
+            "infinitt_rollback": infinitt_rollback,
+        }

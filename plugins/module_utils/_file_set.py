@@ -65,20 +65,17 @@ class FileSet:
         here = {path: atomic.read(path) for path in [*deployed, *(wanted.file.path for wanted in files)]}
         return Comparison(files, fingerprint, here, {path: self._original.get(path) for path in here}, self.record)
 
-    def before(self, changes: list[str]) -> tuple[list[Wanted], str] | None:
-        """Return what was deployed before one of these changes, and its fingerprint.
-
-        None: the set was last changed by another one.
-        """
-        if self.record.get("change") not in changes:
-            return None
-        record, copies = self._former.of, self._former.paths()
-        if not record and not copies:
-            raise Refused("What was there before the last change of %s is not kept here." % self._record_path)
+    def before(self, changes: list[str]) -> tuple[list[Wanted], str]:
+        """Return what was deployed before these changes, and its fingerprint; what is there, where another made it."""
+        record, copies = self.record, Copies("")
+        if record.get("change") in changes:
+            record, copies = self._former.of, self._former
+            if not copies.paths():
+                raise Refused("What was there before the last change of %s is not kept here." % self._record_path)
         files = [
             Wanted(file, record.get("validate", {}).get(path, []), path in record.get("secret", []))
             for path in record.get("files", {})
-            if (file := self._former.get(path) if path in copies else atomic.read(path))
+            if (file := copies.get(path) if path in copies.paths() else atomic.read(path))
         ]
         return files, record.get("fingerprint", "")
 

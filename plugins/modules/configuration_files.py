@@ -77,6 +77,14 @@ options:
     description: What the daemon says of itself when it runs these files. It is recorded, and returned as it was given.
     type: str
     default: ""
+  undo:
+    description:
+      - Changes of the site, as M(pacs.loadbalancer.site_record) names them. In place of O(files) and O(fingerprint),
+        the set becomes what it was before them, by the same validation.
+      - A set that another change has made so stays as it is.
+    type: list
+    elements: str
+    default: []
   state:
     description:
       - With V(deployed) the files are as in O(files).
@@ -147,7 +155,7 @@ recorded:
   type: bool
   returned: success
 fingerprint:
-  description: The O(fingerprint) as given.
+  description: The O(fingerprint) as given, or with O(undo) that of the files before.
   type: str
   returned: success
 deployed:
@@ -162,8 +170,11 @@ deployed:
       description: When, in UTC.
       type: str
     by:
-      description: The user of this host who did it.
+      description: Who did it; without a lock, the user of this host.
       type: str
+    pending:
+      description: Whether it is part of a change of the site that was not confirmed yet.
+      type: bool
   sample: {fingerprint: 9f2c41d07be3, when: "2026-11-25T13:04:05Z", by: ops}
 """
 
@@ -198,6 +209,7 @@ def main() -> None:
             },
             "packages": {"type": "list", "elements": "str", "default": []},
             "fingerprint": {"type": "str", "default": ""},
+            "undo": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
         },
         supports_check_mode=True,
@@ -213,7 +225,10 @@ def main() -> None:
 
 def deploy(files: FileSet, module: AnsibleModule) -> dict:
     ask, deployed = module.params, files.record
-    comparison = files.compare([wanted(entry) for entry in ask["files"]], ask["fingerprint"])
+    if ask["undo"]:
+        comparison = files.compare(*files.before(ask["undo"]))
+    else:
+        comparison = files.compare([wanted(entry) for entry in ask["files"]], ask["fingerprint"])
     absent = missing(ask["packages"])
     if absent and not module.check_mode:
         files.prepare(comparison)
@@ -224,8 +239,8 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
         "files": comparison.report(),
         "missing": absent,
         "recorded": comparison.recorded,
-        "fingerprint": ask["fingerprint"],
-        "deployed": {key: deployed[key] for key in ("fingerprint", "when", "by") if key in deployed},
+        "fingerprint": comparison.fingerprint,
+        "deployed": {key: deployed[key] for key in ("fingerprint", "when", "by", "pending") if key in deployed},
         "diff": comparison.difference() if module._diff else [],
     }
 

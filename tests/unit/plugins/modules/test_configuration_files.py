@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from peers import run_module
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _run_lock, _site_record
 from ansible_collections.pacs.loadbalancer.plugins.modules import configuration_files
 
 OWNER = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
@@ -295,3 +295,62 @@ def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(h
         assert left == dict.fromkeys(("one", "two", "gone"), "former\n"), moment
         moment += 1
     assert moment >= 8
+
+
+@pytest.fixture
+def run(host, monkeypatch):
+    """Let a run have the lock: its name, and the fixture's return value confirms what it has deployed."""
+    _file_set.DIRECTORY = str(host.records)
+
+    def named(name):
+        monkeypatch.setattr(_run_lock, "current", lambda: {"run": name, "by": "ops", "act": "playbooks/site.yml"})
+
+    return named
+
+
+def test_a_change_of_several_attempts_is_undone_as_one(host, run):
+    """Back to what was confirmed, validated again, and with the fingerprint of then; and forward again."""
+    good = host.file("daemon.conf", "good one\n", validate=ACCEPTS)
+    run("A")
+    host.run(good, host.file("lib/1.py", "1\n"), fingerprint="one")
+    _site_record.confirm({"is": "A"})
+    run("B1")
+    host.run(
+        host.file("daemon.conf", "good half\n", validate=ACCEPTS), host.file("lib/1.py", "1\n"), fingerprint="half"
+    )
+    run("B2")
+    host.run(host.file("daemon.conf", "good two\n", validate=ACCEPTS), host.file("lib/2.py", "2\n"), fingerprint="two")
+    assert _site_record.read()["sets"]["set"]["pending"]
+    _site_record.confirm({"is": "B"})
+    assert _site_record.read()["former"]["site"] == {"is": "A"}
+    assert host.run(undo=["A"])["changed"] is False, "another change has made it so"
+    run("R")
+    answer = host.run(undo=["B2"], check=True)
+    assert answer["changed"] and answer["fingerprint"] == "one"
+    host.run(undo=["B2"])
+    assert host.tree() == {"daemon.conf": "good one\n", "lib": None, "lib/1.py": "1\n"}
+    assert host.run(good, host.file("lib/1.py", "1\n"), fingerprint="one", check=True)["changed"] is False
+    _site_record.confirm({"is": "A"})
+    run("R2")
+    host.run(undo=["R"])
+    assert host.tree() == {"daemon.conf": "good two\n", "lib": None, "lib/2.py": "2\n"}
+
+
+def test_what_is_not_accepted_any_more_is_not_put_back(host, run):
+    accepts = host.directory / "accepts"
+    accepts.write_text("#!/bin/sh\nexit 0\n")
+    accepts.chmod(0o755)
+    for name in ("A", "B"):
+        run(name)
+        host.run(host.file("daemon.conf", name, validate=[str(accepts), "%s"]))
+        _site_record.confirm({"is": name})
+    accepts.write_text("#!/bin/sh\nexit 1\n")
+    assert "failed to validate" in host.run(undo=["B"])["msg"] and host.text("daemon.conf") == "B"
+
+
+def test_nothing_is_undone_of_which_nothing_is_kept(host, run):
+    run("A")
+    host.run(host.file("daemon.conf", "good\n"))
+    host.run(state="restored")
+    host.run(host.file("daemon.conf", "good\n"))
+    assert "failed" not in host.run(undo=["A"]) and host.tree() == {}
