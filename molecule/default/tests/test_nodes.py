@@ -21,7 +21,7 @@ def maintain(node, state, *arguments, **more):
 def disabled(lab):
     """The nodes that are out, by load balancer and service, in the files that HAProxy has and would start with."""
     found = {name: lab[name].check_output("cat /etc/haproxy/haproxy.cfg") for name in PAIR}
-    return {name: re.findall(r"^    server (\w+) .* disabled$", text, re.MULTILINE) for name, text in found.items()}
+    return {name: re.findall(r"^    server (\w+) .* disabled\b", text, re.MULTILINE) for name, text in found.items()}
 
 
 def test_a_dry_run_tells_the_plan_and_changes_nothing(lab):
