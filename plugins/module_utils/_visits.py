@@ -22,6 +22,10 @@ FLOW = re.compile(
 )
 
 
+# Entries that `layer4 test-entry` puts into the connection table have it as their client (RFC 5737: nobody's).
+TEST_ENTRY = "192.0.2.1"
+
+
 def visits(services: list[dict], lines: list[str], now: float) -> list[dict]:
     """Return client, service and the last moment (seconds since the epoch), the newest first.
 
@@ -37,6 +41,8 @@ def visits(services: list[dict], lines: list[str], now: float) -> list[dict]:
         elif flow and (flow["address"], flow["port"]) in by_endpoint:
             found, name = flow, by_endpoint[flow["address"], flow["port"]]
         else:
+            continue
+        if found["client"] == TEST_ENTRY:
             continue
         key = found["client"], name
         last[key] = max(last.get(key, 0), float(found["last"] or now))

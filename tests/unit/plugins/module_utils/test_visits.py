@@ -26,6 +26,7 @@ def test_who_has_come_and_when_last():
         f"1795532753.5 lb1 layer4-flows[9]: [DESTROY] {FLOW.format(10, 104)}",
         FLOW.format(8, 104),
         FLOW.format(11, 22),
+        FLOW.format(8, 104).replace("203.0.113.8", "192.0.2.1"),
         "Stopping HAProxy",
     ]
     assert _visits.visits(SERVICES, lines, 1795532800) == [
