@@ -22,8 +22,8 @@ FLOW = re.compile(
 )
 
 
-# Entries that `layer4 test-entry` puts into the connection table have it as their client (RFC 5737: nobody's).
-TEST_ENTRY = "192.0.2.1"
+# Entries that `layer4 test-entry` puts into the connection table have these clients (RFC 5737, RFC 6666: nobody's).
+TEST_CLIENTS = ("192.0.2.1", "100::1")
 
 
 def visits(services: list[dict], lines: list[str], now: float) -> list[dict]:
@@ -42,7 +42,7 @@ def visits(services: list[dict], lines: list[str], now: float) -> list[dict]:
             found, name = flow, by_endpoint[flow["address"], flow["port"]]
         else:
             continue
-        if found["client"] == TEST_ENTRY:
+        if found["client"] in TEST_CLIENTS:
             continue
         key = found["client"], name
         last[key] = max(last.get(key, 0), float(found["last"] or now))
