@@ -121,13 +121,13 @@ SITE = {
     "infinitt_failover": st.sampled_from(["standard", " fast", "conservative"]),
     "infinitt_router_id": both(st.integers(1, 255)),
     "infinitt_stats_port": both(st.integers(1, 65535)),
+    "infinitt_maintenance_page": st.sampled_from(["<h1>Later</h1>", " <p>'\"\n#{{1}}", "/etc/hostname"]),
     "infinitt_on_event": like(values.COMMAND),
     "infinitt_stats_password": st.text(
         alphabet=[char for char in string.printable[:94] if char != "'"], min_size=1, max_size=128
     ),
 }
 HOST = {
-    "infinitt_maintenance_page": st.sampled_from(["<h1>Later</h1>", " <p>'\"\n#{{1}}", "/etc/hostname"]),
     "infinitt_address": st.nothing(),  # drawn below, since it is one of the host's
     "infinitt_interface": st.sampled_from(["eth0", " eth0", "eth0:1"]),
     "infinitt_gateway": st.sampled_from(["none", "198.51.100.1", "2001:db8::1", "fe80::1%eth0"]),
