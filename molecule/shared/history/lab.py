@@ -54,8 +54,8 @@ class Lab:
         self._journal_read = 0
         WORK.mkdir(parents=True, exist_ok=True)
 
-    def _run(self, command: list[str], **options) -> subprocess.CompletedProcess:
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, env=self._environment, **options)
+    def _run(self, command: list[str], check: bool = True, **options) -> subprocess.CompletedProcess:
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, env=self._environment, check=check, **options)
 
     def execute(self, host: str, command: str) -> str:
         """Run a command of the shell on a host, whatever its code; return what it printed."""

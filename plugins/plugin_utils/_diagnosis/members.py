@@ -66,11 +66,11 @@ class Removal:
     def _alive(self) -> Iterator[str]:
         """Whether a machine that is said to be dead answers on the network."""
         known = {mac.lower() for host in self.left.values() for mac in host["macs"]}
-        own = next(peer["address"] for peer in self.site["peers"] if peer["name"] == self.leaving)
+        own = [peer["address"] for peer in self.site["peers"] if peer["name"] == self.leaving]
         said = set()
         for name, host in self.left.items():
             for answers in host["owners"].values():
-                for address in (own, *self.vips):
+                for address in (*own, *self.vips):
                     for mac in {mac.lower() for mac in answers.get(address, [])} - known:
                         if address not in said:
                             said.add(address)
