@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import pathlib
 import signal
 import time
@@ -106,11 +107,12 @@ class Dcmtk:
 
     @staticmethod
     async def _hold_back(process: asyncio.subprocess.Process, seconds: float) -> None:
+        # Not by the process's own method, which takes the exit code of one that has ended: asyncio would report 255.
         with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-            process.send_signal(signal.SIGSTOP)
+            os.kill(process.pid, signal.SIGSTOP)
         await asyncio.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGCONT)
+            os.kill(process.pid, signal.SIGCONT)
 
     def command(self, program: str, service: str, *arguments: str) -> list[str]:
         titles = ["-aet", "MODALITY", "-aec", "INFINITT"]
