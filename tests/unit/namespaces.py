@@ -59,7 +59,8 @@ class Host:
     def __init__(self, switch: Host | None, address: str = "") -> None:
         command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec"]
         script = (
-            "mount -t tmpfs none /run; mkdir -p /run/lock /run/layer4; cp -a /etc /run/etc; mkdir -p /run/etc/layer4;"
+            "for own in /run /var/lib; do mount -t tmpfs none $own; done;"
+            " mkdir -p /run/lock /run/layer4; cp -a /etc /run/etc; mkdir -p /run/etc/layer4;"
             " mount --bind /run/etc /etc; echo; exec sleep 3600"
         )
         self.holder = subprocess.Popen([*command, script], stdout=subprocess.PIPE)

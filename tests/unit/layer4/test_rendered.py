@@ -327,6 +327,6 @@ def test_a_host_that_forwards_is_judged_by_layer4_and_completes_the_mirror_as_ma
         for text in rendered[name].values():
             instance = section(text["keepalived"], "vrrp_instance vip")
             state_file = json.loads(text["configuration"])["state_file"]
-            assert f'file "{state_file}"' in section(text["keepalived"], "track_file file_2")
+            assert f'file "{state_file}"' in section(text["keepalived"], "track_file file_3")
             assert "haproxy" not in text["keepalived"]
             assert ('notify_master "/usr/local/sbin/layer4 master"' in instance) is (name != "single")

@@ -301,7 +301,7 @@ def test_show_proc():
     }
 
 
-HEADER = "# pxname,svname,scur,status,weight,bck,lastchg,type,check_status,check_code,last_chk,check_desc,addr,"
+HEADER = "# pxname,svname,scur,status,weight,bck,lastchg,type,check_status,check_code,last_chk,check_desc,addr,throttle"
 
 
 @pytest.mark.parametrize(
