@@ -9,11 +9,12 @@ apt does not know since when an update has been there, so it is written down whe
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import time
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import load, store
 
 RECORD = "/var/lib/pacs.loadbalancer/updates.json"
 
@@ -44,16 +45,12 @@ def waiting(timeout: float, remember: bool, record: str = RECORD) -> dict[str, i
     known, now = _read(record), int(time.time())
     since = {"%s %s" % found: known.get("%s %s" % found, now) for found in parse(done.stdout).items()}
     if remember and since != known:
-        os.makedirs(os.path.dirname(record), 0o700, exist_ok=True)
-        with open(record + ".new", "w") as file:
-            json.dump(since, file)
-        os.replace(record + ".new", record)
+        store(record, since)
     return {key.partition(" ")[0]: max(now - moment, 0) for key, moment in since.items()}
 
 
 def _read(record: str) -> dict[str, int]:
     try:
-        with open(record) as file:
-            return {str(key): int(moment) for key, moment in json.load(file).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        return {key: int(moment) for key, moment in load(record).items()}
+    except (ValueError, TypeError):
         return {}
