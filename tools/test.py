@@ -1,21 +1,24 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every test, two at a time: a line for each that passes, the whole output of each that fails, and their number.
+"""Run every test: a line for each that passes, the whole output of each that fails, their number, and last, for those
+who see only the end of a log, what each failure said.
 
 The labs of the tests are removed afterwards, even if one fails or the run is interrupted; the demo's stays.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
+import itertools
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 LOGS = pathlib.Path(".build/log")
 SIDE_BY_SIDE = 2
@@ -25,9 +28,15 @@ SCENARIOS = sorted(path.parent.name for path in pathlib.Path("molecule").glob("*
 WITH_LAB = {"tower": ["make", "tower"]} | {
     name: ["make", "scenario", f"NAME={name}"] for name in SCENARIOS
 }  # each in the lab of its name
-WITHOUT_LAB = {target: ["make", target] for target in ("sanity", "unit", "lint", "artefact")}
+WITHOUT_LAB = {"unit": ["make", "unit"]}
+# None of these watches a clock: they take what the others leave of the processors.
+BESIDE = {target: ["nice", "make", target] for target in ("sanity", "lint", "artefact")}
 # The longest first, so that the two ends of the run come close together; one that is not named here comes before them.
 LONGEST_FIRST = ("default", "associations", "history", "failover", "single", "tower")
+
+# What Ansible prints of a task that failed, up to the next one.
+FATAL = re.compile(r"^fatal: .*?(?=^(?:TASK|PLAY|RUNNING|NO MORE) |\Z)", re.MULTILINE | re.DOTALL)
+SAID_AT_MOST = 700  # characters
 
 
 class Run:
@@ -37,6 +46,7 @@ class Run:
         self.lock = threading.Lock()
         self.running = set()
         self.interrupted = False
+        self.failed = []
 
     def test(self, name, command):
         """Run one test to its end and return whether it passed."""
@@ -56,6 +66,7 @@ class Run:
             if self.interrupted:
                 return False
             if code != 0:
+                self.failed.append(name)
                 print(f"{name}: FAILED, with this output:\n{log.read_text(errors='replace')}{name}: end of its output")
             print(f"{name}: {'passed' if code == 0 else 'failed'} after {time.monotonic() - started:.0f} s", flush=True)
         return code == 0
@@ -69,23 +80,33 @@ class Run:
                     os.killpg(process.pid, signal.SIGTERM)
 
 
+def why(log):
+    """Return what the task of Ansible said that failed last, or the end of the log: in both, the end is what counts."""
+    failures = [text for text in FATAL.findall(log) if not text.rstrip().endswith("...ignoring")]
+    return (failures or [log])[-1].strip()[-SAID_AT_MOST:]
+
+
 def main():
     """Run all, clean up, and return the exit code."""
     os.environ["NO_COLOR"] = "1"
     os.environ.pop("FORCE_COLOR", None)
     LOGS.mkdir(parents=True, exist_ok=True)
     order = sorted(WITH_LAB, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else -1)
-    tests = {name: WITH_LAB[name] for name in order} | WITHOUT_LAB
+    timed = {name: WITH_LAB[name] for name in order} | WITHOUT_LAB
+    tests = timed | BESIDE
     run = Run()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, run.interrupt)
     print(f"Running {', '.join(tests)}; their output is in {LOGS}", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        passed = sum(pool.map(run.test, tests, tests.values()))
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool, ThreadPoolExecutor(1) as beside:
+        ended = [pool.map(run.test, timed, timed.values()), beside.map(run.test, BESIDE, BESIDE.values())]
+    passed = sum(itertools.chain(*ended))
     subprocess.run(["tools/down.sh", *WITH_LAB], check=True)
     if run.interrupted:
         print("interrupted")
     print(f"{passed} passed, {len(tests) - passed} failed")
+    for name in run.failed:
+        print(f"{name} said last: {why((LOGS / f'{name}.log').read_text(errors='replace'))}")
     return 0 if passed == len(tests) else 1
 
 
