@@ -115,6 +115,13 @@ def no_mirror_installed(lab):
     on_both(lab, "apt-get --quiet --yes purge conntrackd conntrack")
 
 
+def standby_kept_from_the_vip(lab):
+    """As a run leaves it that was killed while it moved the VIP."""
+    states = {name: module(name, "pacs.loadbalancer.keepalived_info")["instances"][0]["state"] for name in PAIR}
+    (standby,) = (name for name, state in states.items() if state == "BACKUP")
+    lab[standby].check_output("echo 1 > /run/keepalived.handover")
+
+
 def drop_ins_drifted(lab):
     on_both(
         lab, 'for unit in haproxy keepalived; do echo "# drift" >> /etc/systemd/system/$unit.service.d/*.conf; done'
@@ -147,7 +154,7 @@ def nft_accepts(lab):
 # what is undone before the next run. `refused`: where nothing kills it, it fails.
 CYCLES = {
     "first deployment": [{"before": nothing_deployed}],
-    "plain change": [{"change": {"infinitt_failover": "fast"}}, {}],
+    "plain change": [{"before": standby_kept_from_the_vip, "change": {"infinitt_failover": "fast"}}, {}],
     "layer 4 and back": [
         {"before": no_mirror_installed, "change": {"infinitt_layer": 4}},
         {"change": {"infinitt_layer": 4, "vip": -1}},
@@ -170,6 +177,9 @@ CYCLES = {
         {},
     ],
 }
+
+# The VIP moves back from a load balancer that took it and does not serve: nothing else changes then.
+NEEDS_A_FAULT = {task for task in tasks_that_change() if task.startswith("roles/infinitt/tasks/hand_over_proof.yml:")}
 
 
 def walk(lab, site, cycle, numbers, log):
@@ -206,4 +216,4 @@ def test_every_task_that_can_change_something_may_be_the_last(lab, site, tmp_pat
             last = [tasks[-1] for tasks, number in zip(found, numbers) if number]
             print(f"{name}, killed after {numbers}: {', '.join(last)}", flush=True)
             hit.update(last)
-    assert NAMED != "all" or not tasks_that_change() - hit, "after none of these was a run killed"
+    assert NAMED != "all" or not tasks_that_change() - hit - NEEDS_A_FAULT, "after none of these was a run killed"
