@@ -99,6 +99,7 @@ interruptions: setup
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
+bench: export LOAD_BEFORE := $(shell cut -d" " -f1 /proc/loadavg)
 bench: export ANSIBLE_INVENTORY := inventory/lab
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: setup .build/bench

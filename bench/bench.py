@@ -189,6 +189,7 @@ def surroundings(lab: Lab) -> dict:
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": f"{os.cpu_count()} cores ({cpu[1] if cpu else platform.machine()}), {memory:.0f} GiB",
         "kernel": platform.release(),
+        "load": os.environ["LOAD_BEFORE"],
         "congestion": lab.on("modality", "sysctl", "--values", "net.ipv4.tcp_congestion_control").strip(),
         "cores": os.cpu_count(),
         "versions": [line.split() for line in (versions + tools + web).splitlines()],
