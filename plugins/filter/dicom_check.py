@@ -17,8 +17,17 @@ def dicom_check(service: dict) -> list[dict]:
         raise AnsibleFilterError(f"dicom_check: {error}") from error
 
 
+def ae_title_regex(pattern: str) -> str:
+    """Return a regular expression (PCRE) for all of an AE title in which ``*`` stands for any characters."""
+    words = [
+        char if char.isalnum() and char.isascii() else ".*" if char == "*" else f"\\x{ord(char):02x}"
+        for char in pattern
+    ]
+    return f"\\A{''.join(words)}\\z"
+
+
 class FilterModule:
-    """The filter pacs.loadbalancer.dicom_check."""
+    """The filters pacs.loadbalancer.dicom_check and ae_title_regex."""
 
     def filters(self) -> dict:
-        return {"dicom_check": dicom_check}
+        return {"dicom_check": dicom_check, "ae_title_regex": ae_title_regex}

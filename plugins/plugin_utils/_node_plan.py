@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.nodes import takes_clients
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, owner, span
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import sentence
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
@@ -29,7 +29,8 @@ def services_of(site: Site) -> list[str]:
     return [
         service["name"]
         for service in site["services"]
-        if run["service"] in (None, service["name"]) and any(node["name"] == run["node"] for node in service["nodes"])
+        if run["service"] in (None, owner(service["name"]))
+        and any(node["name"] == run["node"] for node in service["nodes"])
     ]
 
 
@@ -75,9 +76,11 @@ def _asked(site: Site, services: Sequence[str]) -> list[str]:
     elif run["node"] not in names:
         found.append(f"infinitt_node is {run['node']}, which no service has; {nearest(run['node'], names)}.")
     elif not services:
-        its = [
-            service["name"] for service in site["services"] if any(n["name"] == run["node"] for n in service["nodes"])
-        ]
+        its = dict.fromkeys(
+            owner(service["name"])
+            for service in site["services"]
+            if any(node["name"] == run["node"] for node in service["nodes"])
+        )
         found.append(
             f"infinitt_service is {run['service']}, which {run['node']} does not serve; give one of {', '.join(its)}."
         )
@@ -87,7 +90,7 @@ def _asked(site: Site, services: Sequence[str]) -> list[str]:
 
 
 def _of(site: Site, service: str) -> Mapping[str, Any]:
-    return site["states"].get(service, {}).get(site["run"]["node"], states.UNKNOWN)
+    return site["states"].get(owner(service), {}).get(site["run"]["node"], states.UNKNOWN)
 
 
 def _begun(site: Site, services: Sequence[str]) -> bool:
@@ -160,7 +163,7 @@ def changed(site: Site, state: str, now: float, by: str, cut: bool = False) -> d
         its = (state, state != ACTIVE and (cut or entry["cut"]))
         if its != (entry["state"], entry["cut"]):
             since = max(int(now), entry["since"] + 1)
-            found = states.change(found, [service], site["run"]["node"], state, since, by, its[1])
+            found = states.change(found, [owner(service)], site["run"]["node"], state, since, by, its[1])
     return dict(found)
 
 

@@ -16,6 +16,11 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def owner(service: str) -> str:
+    """Return the user's own name of a service: its copies on former VIPs and its routes are ``NAME:...``."""
+    return service.partition(":")[0]
+
+
 def span(seconds: float) -> str:
     """A length of time in its two largest units: 45 s, 12 min, 2 h 3 min, 5 d 2 h."""
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)

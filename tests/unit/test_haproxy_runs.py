@@ -6,14 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import select
 import shutil
 import socket
-import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +16,7 @@ import urllib.request
 import pytest
 import rendering
 from factories import build, hosts
+from running import close, haproxy, listen, until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -49,51 +45,6 @@ def out():
     return {"state": "maintenance", "since": 1, "by": "ada"}
 
 
-@contextlib.contextmanager
-def haproxy(text, directory):
-    """Run it on loopback, with quick checks; yield the path of its socket."""
-    page = directory / "unavailable.html"
-    page.write_text(PAGE)
-    here = re.sub(r"^    (chroot|user|group|localpeer|hard-stop-after) .*\n", "", text, flags=re.MULTILINE)
-    here = re.sub(r"^peers pair\n(    .*\n)+", "", here, flags=re.MULTILINE).replace(" peers pair", "")
-    here = here.replace("198.51.100.", "127.51.100.").replace("inter 2s fastinter 1s", "inter 200ms fastinter 200ms")
-    here = here.replace("/run/haproxy/admin.sock", f"{directory}/admin").replace(
-        "/etc/haproxy/unavailable.html", str(page)
-    )
-    path = directory / "haproxy.cfg"
-    path.write_text(here)
-    with subprocess.Popen(["haproxy", "-db", "-f", str(path)], stdout=subprocess.DEVNULL) as process:
-        try:
-            yield str(directory / "admin")
-        finally:
-            process.terminate()
-
-
-def listen(address, port):
-    """Accept connections, and close them."""
-    listener = socket.create_server((address, port))
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                listener.accept()[0].close()
-
-    threading.Thread(target=accept, daemon=True).start()
-    return listener
-
-
-def close(listener):
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-
-
-def until(condition, seconds=15):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.05)
-
-
 def up(admin):
     """The services, of those without an HTTP check, for which pacs1 is up and checked."""
     try:
@@ -117,7 +68,7 @@ def refused(address, port):
 def test_a_node_that_fails_one_service(rendered, tmp_path, health, left):
     ports = [port for name, port in PORTS.items() if name != "web"]
     listeners = {port: listen("127.51.100.21", port) for port in ports}
-    with haproxy(rendered[health]["lb1"]["haproxy"], tmp_path) as admin:
+    with haproxy(rendered[health]["lb1"]["haproxy"], tmp_path, PAGE) as admin:
         until(lambda: up(admin) == {"dicom", "query", "mwl"})
         close(listeners[PORTS["query"]])
         until(lambda: up(admin) == left)
@@ -128,7 +79,7 @@ def test_a_node_that_fails_one_service(rendered, tmp_path, health, left):
 
 
 def test_with_all_nodes_out_viewers_get_the_page_and_modalities_a_reset_at_once(rendered, tmp_path):
-    with haproxy(rendered["out"]["lb1"]["haproxy"], tmp_path) as admin:
+    with haproxy(rendered["out"]["lb1"]["haproxy"], tmp_path, PAGE) as admin:
         until(lambda: up(admin) is not None)
         with pytest.raises(urllib.error.HTTPError) as told:
             urllib.request.urlopen(f"http://127.51.100.10:{PORTS['web']}/", timeout=2)

@@ -16,6 +16,7 @@ import pytest
 import rendering
 from factories import HOSTILE, NODES, build, facts, hosts
 from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says, on_this_machine
+from running import REJECT
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
@@ -119,6 +120,21 @@ SITES = {
             "infinitt_gateway": "none",
         },
     ),
+    "door": (
+        PAIR,
+        {
+            "infinitt_former_vips": "198.51.100.9",
+            "infinitt_services": {
+                "dicom": {
+                    "dicom": True,
+                    "check": "echo",
+                    "allowed_calling_ae": ["CT1", "A'\"#*$%"],
+                    "routes": [{"called_ae": "RIS*", "calling_ae": "'", "nodes": RIS}],
+                },
+                "query": {"dicom": True, "routes": [{"called_ae": "RIS*", "nodes": RIS}]},
+            },
+        },
+    ),
     "health together": (
         PAIR,
         {"infinitt_services": {"dicom": {"check": "echo", "health": "together"}, "query": {"check": "associate"}}},
@@ -184,8 +200,9 @@ def section(text, head):
 def test_haproxy_accepts_it(name, rendered, tmp_path):
     for host, text in rendered[name].items():
         path = tmp_path / f"{host}.cfg"
-        # The page is on the load balancers alone.
-        path.write_text(text["haproxy"].replace("/etc/haproxy/unavailable.html", "/etc/hostname"))
+        # The page and the program are on the load balancers alone.
+        text = text["haproxy"].replace("/etc/haproxy/unavailable.html", "/etc/hostname")
+        path.write_text(text.replace("/etc/haproxy/reject_calling_ae.lua", str(REJECT)))
         code, said = haproxy_says(path)
         assert code == 0 and "WARNING" not in said and "ALERT" not in said, said
 
@@ -377,6 +394,20 @@ def test_the_stats_page_stands_on_the_hosts_own_address_alone_and_only_where_ask
 def test_an_old_worker_outlives_the_longest_study(rendered):
     assert "hard-stop-after 12h" in section(rendered["pair"]["lb1"]["haproxy"], "global")
     assert "timeout client 3600s" in section(rendered["pair"]["lb1"]["haproxy"], "frontend dicom")
+
+
+def test_the_door_stands_on_every_vip_and_the_nodes_behind_a_route_are_those_of_one_service(rendered):
+    text = rendered["door"]["lb1"]["haproxy"]
+    for name in ("dicom", "dicom:198.51.100.9"):
+        frontend = section(text, f"frontend {name}")
+        assert r"acl calling_ae_allowed var(sess.calling_ae) -m reg '\ACT1\z'" in frontend
+        assert r"acl calling_ae_allowed var(sess.calling_ae) -m reg '\AA\x27\x22\x23.*\x24\x25\z'" in frontend
+        assert any(line.startswith("use_backend dicom:to:ris if ") for line in frontend)
+    assert len(re.findall(r"^backend dicom:to:ris$", text, re.MULTILINE)) == 1
+    assert "frontend dicom:to:ris" not in text
+    # One client, one node behind both services' routes.
+    assert "stick on src table _affinity_dicom:to:ris" in section(text, "backend query:to:ris")
+    assert "lua-load" not in rendered["pair"]["lb1"]["haproxy"]
 
 
 # --- keepalived.conf --------------------------------------------------------------------------------------------------

@@ -18,12 +18,12 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     running_services,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, owner, span
 
 
 def entry(site: Site, service: str, node: str) -> Mapping[str, Any] | None:
     """What a person has said of a node that is out of service; None of one that is not."""
-    found = site["states"].get(service, {}).get(node)
+    found = site["states"].get(owner(service), {}).get(node)
     return found if found and found["state"] != "active" else None
 
 
@@ -160,13 +160,14 @@ def _down(service: str, node: str, seen: Mapping[str, Node]) -> Iterator[Problem
 
 def out(site: Site, now: float) -> Iterator[Problem]:
     """Nodes that a person has taken out of service, and services that have no other."""
-    services: dict[tuple[str, str, str, int], list[str]] = {}
+    services: dict[tuple[str, str, str, int], dict[str, None]] = {}
     for service in site["services"]:
         entries = {node["name"]: entry(site, service["name"], node["name"]) for node in service["nodes"]}
         for node, its in entries.items():
             if its:
-                services.setdefault((node, its["state"], its["by"], its["since"]), []).append(service["name"])
-        if all(entries.values()):
+                services.setdefault((node, its["state"], its["by"], its["since"]), {})[owner(service["name"])] = None
+        # A copy on a former VIP says nothing new.
+        if all(entries.values()) and (owner(service["name"]) == service["name"] or service.get("route_of")):
             yield Problem(
                 "service_out",
                 service["name"],

@@ -50,6 +50,6 @@ def serve(
         replace(service, name=f"{service.name}:{ip}", address=ip, former=True)
         for ip, _prefix in former
         for service in services
-        if site_vip and service.address == site_vip[0]
+        if site_vip and service.address == site_vip[0] and not service.route_of
     ]
     return [*services, *copies]

@@ -66,7 +66,11 @@ def read(
                     "use letters, digits, dots, dashes and underscores",
                 )
         facts = inventory[name]["facts"]
-        ports = [{"address": service.address, "port": service.port, "for": service.name} for service in services]
+        ports = [
+            {"address": service.address, "port": service.port, "for": service.name}
+            for service in services
+            if not service.route_of
+        ]
         ports.append({"address": own[name], "port": peers_port, "for": "HAProxy's peers"})
         if stats_port:
             ports.append({"address": own[name], "port": stats_port, "for": "the stats page"})

@@ -50,6 +50,7 @@ def as_dict(site: Site) -> dict[str, Any]:
         "vip_checks": [
             {**_check(service), "port": service.port, "nodes": [{"name": "VIP", "address": service.address}]}
             for service in site.services
+            if not service.route_of
         ],
     }
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import layer4, nodes
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, nodes
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest, show
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import NAME, duration, is_set
@@ -54,7 +54,11 @@ def read(
         vips[name] = vip
         if merged.get("health") == "together":
             together.append(name)
-        services.append(
+        dicom = door.check(problems, subject, keys, merged)
+        services += door.routed(
+            problems,
+            subject,
+            keys.get("routes"),
             Service(
                 name=name,
                 mode=merged["mode"],
@@ -72,7 +76,10 @@ def read(
                 timeout=merged["timeout"],
                 nodes=nodes.typed(its_nodes, merged.get("node_port", merged["port"])),
                 layer=merged["layer"],
-            )
+                dicom=dicom,
+                allowed_calling_ae=door.allowed(merged),
+            ),
+            site_nodes,
         )
     _check_ports(problems, services)
     services = _with_affinity(services)
@@ -160,6 +167,8 @@ def _check_persistence(problems: Problems, subject: str, keys: Mapping[str, Any]
 def _check_ports(problems: Problems, services: list[Service]) -> None:
     bound: dict[tuple[str, int], str] = {}
     for service in services:
+        if service.route_of:
+            continue
         other = bound.setdefault((service.address, service.port), service.name)
         if other != service.name:
             problems.note(
@@ -193,7 +202,7 @@ def _with_health(problems: Problems, services: list[Service], asked: Sequence[st
     groups: dict[str | None, list[str]] = {}
     for name in asked:
         its = by_name[name].affinity
-        group = [service for service in services if its and service.affinity == its]
+        group = [service for service in services if its and service.affinity == its and not service.route_of]
         subject = f"infinitt_services.{name}.health"
         if len(group) < 2:
             problems.note(subject, "is together, and no other service shares its clients' nodes", "remove it")

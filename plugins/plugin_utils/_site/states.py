@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import owner
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import CONTROLS
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import ACTIVE, STATES, Service
 
@@ -25,7 +26,7 @@ States = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 def merge(remembered: Iterable[Any], services: Sequence[Service]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the newest entry of each node of these services; what is of no such node is left out."""
-    known = {(service.name, node.name) for service in services for node in service.nodes}
+    known = {(owner(service.name), node.name) for service in services for node in service.nodes}
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for key, entry in (pair for written in remembered for pair in _entries(written)):
         if key in known and entry["since"] > newest.get(key, UNKNOWN)["since"]:
@@ -63,7 +64,7 @@ def apply(services: Sequence[Service], states: States) -> list[Service]:
             nodes=[
                 replace(node, state=entry["state"], cut=entry["cut"])
                 for node in service.nodes
-                for entry in [states.get(service.name, {}).get(node.name, UNKNOWN)]
+                for entry in [states.get(owner(service.name), {}).get(node.name, UNKNOWN)]
             ],
         )
         for service in services

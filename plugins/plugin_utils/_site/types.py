@@ -32,6 +32,15 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Route:
+    """Associations whose AE titles match these patterns (None: any) go to the nodes of the service ``to``."""
+
+    called_ae: str | None
+    calling_ae: str | None
+    to: str
+
+
+@dataclass(frozen=True)
 class Service:
     """A virtual service. ``persist_for`` and ``timeout`` are seconds.
 
@@ -41,6 +50,9 @@ class Service:
     enough.
     ``layer``: 7, or 4 where the kernel forwards the connections and HAProxy serves in its place only.
     ``former``: it is another service's copy, on a former VIP.
+    ``dicom``: whether HAProxy takes only what begins with an A-ASSOCIATE-RQ, of ``allowed_calling_ae`` (patterns;
+    empty: of anyone), and chooses by its ``routes``.
+    ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
     """
 
     name: str
@@ -62,6 +74,10 @@ class Service:
     layer: int = 7
     together: list[str] = field(default_factory=list)
     former: bool = False
+    dicom: bool = False
+    allowed_calling_ae: list[str] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    route_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -107,9 +107,6 @@ class Text:
 
 
 port = Integer(1, 65535)
-load_balancer = Text(HOST, "give the name of a load balancer as in the inventory, such as lb2")
-
-
 load_balancer = Text(re.compile(r"[A-Za-z0-9_.:-]{1,253}"), "give the name of a load balancer, as in the inventory")
 
 
@@ -182,6 +179,14 @@ def ae_title(value: Any) -> str:
     except ValueError as error:
         right = "give 1 to 16 printable ASCII characters, without a backslash and without a space at either end"
         raise ValidationError(f"is {show(value)}, which is not an AE title", right) from error
+
+
+def ae_patterns(value: Any) -> list[str]:
+    """Return AE titles, in which ``*`` stands for any characters, of a list or of one string with commas between."""
+    written = value.split(",") if isinstance(value, str) else value
+    if not isinstance(written, list) or not written:
+        raise ValidationError(f"is {show(value)}, which is not a list", "give AE titles, such as [CT1, MAMMO*]")
+    return [ae_title(one.strip(" ") if isinstance(one, str) else one) for one in written]
 
 
 def address(value: Any, hint: str = "give the address itself, such as 198.51.100.21") -> str:

@@ -103,10 +103,18 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "check_status": values.status,
     "called_ae": values.ae_title,
     "calling_ae": values.ae_title,
+    "dicom": values.boolean,
+    "allowed_calling_ae": values.ae_patterns,
+    "routes": lambda value: value,  # read by door.routes
     "health": Choice(("alone", "together")),
     "persistence": Choice(("source", "cookie", "none")),
     "persist_for": values.duration,
     "timeout": values.duration,
+}
+ROUTE_KEYS: dict[str, Callable[[Any], Any]] = {
+    "called_ae": values.ae_title,
+    "calling_ae": values.ae_title,
+    "nodes": lambda value: value,
 }
 
 

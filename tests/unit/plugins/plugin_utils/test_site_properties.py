@@ -24,6 +24,7 @@ from factories import DEFAULTS, HOSTILE, PRODUCT, build, facts
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from programs import haproxy_says, in_namespace, keepalived_says, on_this_machine
+from running import REJECT
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import values
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -104,12 +105,18 @@ SERVICE = {
     "check_status": st.lists(codes, min_size=1, max_size=5).map(",".join),
     "called_ae": titles,
     "calling_ae": titles,
+    "dicom": switches,
+    "allowed_calling_ae": st.lists(titles, min_size=1, max_size=3) | titles,
+    "routes": st.nothing(),  # drawn below
     "health": st.sampled_from(["alone", " alone"]),  # together has its own tests
     "persistence": st.sampled_from(["source", "cookie", "none"]),
     "persist_for": times,
     "timeout": times,
 }
-PROXY_ONLY = ("layer", "persistence", "persist_for", "timeout", "max_connections")
+PROXY_ONLY = (
+    *("layer", "persistence", "persist_for", "timeout", "max_connections"),
+    *("dicom", "allowed_calling_ae", "routes"),
+)
 SITE = {
     "infinitt_vip": st.nothing(),  # these five are drawn below
     "infinitt_former_vips": st.nothing(),
@@ -193,6 +200,15 @@ def services(draw, of_site, version, without):
             keys["nodes"] = draw(nodes(version, without))
         elif chosen == 1:
             keys["nodes"] = draw(st.lists(st.sampled_from([node["name"] for node in of_site]), min_size=1))
+        if "routes" not in without and draw(st.integers(0, 5)) == 0:
+            title = st.fixed_dictionaries({"called_ae": titles}, optional={"calling_ae": titles})
+            chosen = st.lists(st.sampled_from([node["name"] for node in of_site]), min_size=1)
+            keys["routes"] = [
+                {**draw(title), "nodes": draw(chosen | nodes(version, without))}
+                for _route in range(draw(st.integers(1, 3)))
+            ]
+        if {"routes", "allowed_calling_ae"} & {*keys} and draw(st.integers(0, 9)):
+            keys.update(dicom=True, mode="tcp")
         written[name] = keys
     return written
 
@@ -330,8 +346,8 @@ def judge(accepted, complaint):
 def test_every_section_stands_where_it_should(accepted):
     def complaint(_number, of):
         _drawn, site, text = of
-        named = [service.name for service in site.services]
-        expected = [("peers", "pair"), *(("frontend", name) for name in named), *(("backend", name) for name in named)]
+        expected = [("peers", "pair"), *(("backend", service.name) for service in site.services)]
+        expected += [("frontend", service.name) for service in site.services if not service.route_of]
         expected += [
             ("backend", f"_affinity_{service.name}") for service in site.services if service.affinity == service.name
         ]
@@ -353,7 +369,7 @@ def test_every_section_stands_where_it_should(accepted):
 def test_haproxy_accepts_what_the_model_accepts(accepted, tmp_path):
     def complaint(number, of):
         path = tmp_path / f"{number}.cfg"
-        path.write_text(of[2]["haproxy"])
+        path.write_text(of[2]["haproxy"].replace("/etc/haproxy/reject_calling_ae.lua", str(REJECT)))
         code, said = haproxy_says(path)
         return said if code or "WARNING" in said or "ALERT" in said else ""
 

@@ -1,0 +1,187 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a user may write of DICOM at the door, and the services that routes lead to."""
+
+from __future__ import annotations
+
+import pytest
+from factories import NODES, build, hosts, service
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import _node_plan
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Route
+
+RIS = [{"name": "ris1", "address": "198.51.100.31"}]
+
+
+def dicom(**keys):
+    none = {"enabled": False}
+    return build(infinitt_services={"dicom": {"dicom": True, **keys}, "query": none, "mwl": none})
+
+
+def test_nobody_looks_at_the_first_pdu_unless_asked_to():
+    for its in build().services:
+        assert (its.dicom, its.allowed_calling_ae, its.routes, its.route_of) == (False, [], [], "")
+
+
+@pytest.mark.parametrize("written", ["CT1,MAMMO* , MR 1", ["CT1", "MAMMO*", "MR 1", "CT1"]])
+def test_allowed_titles_are_a_list_or_a_string(written):
+    assert service(dicom(allowed_calling_ae=written), "dicom").allowed_calling_ae == ["CT1", "MAMMO*", "MR 1"]
+
+
+def test_the_check_may_ask_the_vip_under_its_own_title():
+    found = dicom(allowed_calling_ae=["CT1"], check="echo", calling_ae="LB")
+    assert service(found, "dicom").allowed_calling_ae == ["CT1", "LB"]
+    assert service(dicom(check="echo"), "dicom").allowed_calling_ae == [], "all are let in"
+
+
+def test_a_route_leads_to_a_service_of_its_nodes_which_has_no_port_of_its_own():
+    found = dicom(
+        node_port=11112,
+        routes=[
+            {"called_ae": "RIS*", "nodes": RIS},
+            {"called_ae": "WORK", "calling_ae": "CT*", "nodes": ["pacs2", "pacs1"]},
+            {"calling_ae": "MR", "nodes": RIS},
+        ],
+    )
+    assert found.problems == []
+    assert service(found, "dicom").routes == [
+        Route("RIS*", None, "dicom:to:ris1"),
+        Route("WORK", "CT*", "dicom:to:pacs2:pacs1"),
+        Route(None, "MR", "dicom:to:ris1"),
+    ]
+    assert [its.name for its in found.services if its.route_of == "dicom"] == ["dicom:to:ris1", "dicom:to:pacs2:pacs1"]
+    ris = service(found, "dicom:to:ris1")
+    assert [(node.name, node.address, node.port) for node in ris.nodes] == [("ris1", "198.51.100.31", 11112)]
+    assert (ris.dicom, ris.routes, ris.affinity) == (False, [], "dicom:to:ris1")
+    # The same nodes, whatever their order: a client has one node for all of it.
+    assert service(found, "dicom:to:pacs2:pacs1").affinity == "dicom"
+    plain = as_dict(found)
+    assert [check["name"] for check in plain["vip_checks"]] == ["web", "dicom"]
+    assert "dicom:to:ris1" in [check["name"] for check in plain["node_checks"]]
+    assert "dicom:to:ris1" not in [port["for"] for port in found.hosts["lb1"].ports]
+
+
+@pytest.mark.parametrize("called, asked", [("RIS", "RIS"), ("RIS*", "INFINITT"), (None, "INFINITT")])
+def test_the_nodes_of_a_route_are_checked_by_the_title_that_leads_there(called, asked):
+    found = dicom(check="echo", routes=[{"called_ae": called, "calling_ae": "CT1", "nodes": RIS}])
+    assert service(found, "dicom:to:ris1").called_ae == asked
+
+
+def test_a_former_vip_has_the_same_routes():
+    found = build(
+        infinitt_former_vips=["198.51.100.9"],
+        infinitt_services={"dicom": {"dicom": True, "routes": [{"called_ae": "RIS", "nodes": RIS}]}},
+    )
+    assert service(found, "dicom:198.51.100.9").routes == service(found, "dicom").routes
+    assert [its.name for its in found.services if its.route_of] == ["dicom:to:ris1"]
+
+
+def test_a_node_that_is_out_is_out_wherever_it_serves_the_service():
+    states = {"dicom": {"pacs1": {"state": "maintenance", "since": 5, "by": "ada"}}}
+    found = build(
+        hosts(lb1={"states": states}),
+        infinitt_services={"dicom": {"dicom": True, "routes": [{"called_ae": "RIS", "nodes": ["pacs1"]}]}},
+    )
+    assert [node.state for node in service(found, "dicom:to:pacs1").nodes] == ["maintenance"]
+    assert service(found, "dicom").nodes[0].state == "maintenance"
+    assert [*found.states] == ["dicom"]
+
+
+@pytest.mark.parametrize("asked", ["dicom", None])
+def test_a_person_takes_a_node_out_of_all_of_a_service_at_once(asked):
+    routes = [{"called_ae": "RIS", "nodes": ["pacs1"]}, {"called_ae": "OLD", "nodes": RIS}]
+    site = as_dict(dicom(routes=routes))
+    site["run"].update(node="pacs1", state="maintenance", service=asked)
+    names = ["dicom", "dicom:to:pacs1"]
+    assert _node_plan.services_of(site) == (names if asked else ["web", *names])
+    states = _node_plan.changed(site, "drain", 7, "ada")
+    assert {name: [*nodes] for name, nodes in states.items() if name != "web"} == {"dicom": ["pacs1"]}
+
+
+@pytest.mark.parametrize(
+    "keys, sentence",
+    [
+        (
+            {"dicom": "maybe"},
+            "infinitt_services.dicom.dicom is 'maybe'; give true or false.",
+        ),
+        (
+            {"layer": 4},
+            "infinitt_services.dicom.dicom is set at layer 4, where the kernel forwards an association without reading"
+            " it; remove it, or set layer: 7.",
+        ),
+        (
+            {"layer": 4, "dicom": False, "allowed_calling_ae": "CT1"},
+            "infinitt_services.dicom.allowed_calling_ae is set at layer 4, where the kernel forwards an association"
+            " without reading it; remove it, or set layer: 7.",
+        ),
+        (
+            {"mode": "http"},
+            "infinitt_services.dicom.dicom is true on an http service; remove it, or set mode: tcp.",
+        ),
+        (
+            {"dicom": False, "routes": [{"called_ae": "RIS", "nodes": RIS}]},
+            "infinitt_services.dicom.routes is set although HAProxy does not read AE titles there; set dicom: true.",
+        ),
+        (
+            {"allowed_calling_ae": [17]},
+            "infinitt_services.dicom.allowed_calling_ae is 17, which is not a string; put the AE title in quotes.",
+        ),
+        (
+            {"allowed_calling_ae": ["CT1", "SEVENTEEN_LETTERS"]},
+            "infinitt_services.dicom.allowed_calling_ae is 'SEVENTEEN_LETTERS', which is not an AE title; give 1 to 16"
+            " printable ASCII characters, without a backslash and without a space at either end.",
+        ),
+        (
+            {"allowed_calling_ae": {"CT1": 1}},
+            "infinitt_services.dicom.allowed_calling_ae is {'CT1': 1}, which is not a list; give AE titles, such as"
+            " [CT1, MAMMO*].",
+        ),
+        (
+            {"routes": "RIS"},
+            "infinitt_services.dicom.routes is 'RIS', which is not a list; give routes such as"
+            " [{called_ae: RIS*, nodes: [ris1]}].",
+        ),
+        (
+            {"routes": [{"nodes": RIS}]},
+            "infinitt_services.dicom.routes[0] has no AE title; give called_ae, calling_ae or both.",
+        ),
+        (
+            {"routes": [{"called_ae": "RIS"}]},
+            "infinitt_services.dicom.routes[0] has no nodes; give names such as [pacs1], or a list of its own nodes.",
+        ),
+        (
+            {"routes": [{"called_ae": "RIS", "nodes": ["pacs3"]}]},
+            "infinitt_services.dicom.routes[0].nodes names 'pacs3', which is not in infinitt_nodes; did you mean"
+            " pacs2.",
+        ),
+        (
+            {"routes": [{"called": "RIS", "nodes": RIS, "calling_ae": "CT"}]},
+            "infinitt_services.dicom.routes[0].called is not a known key; did you mean called_ae.",
+        ),
+        (
+            {
+                "routes": [
+                    {"called_ae": "A", "nodes": RIS},
+                    {"called_ae": "B", "nodes": [{**RIS[0], "address": "198.51.100.32"}]},
+                ]
+            },
+            "infinitt_services.dicom.routes[1].nodes names a node that another route has with other keys; give both the"
+            " same.",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(keys, sentence):
+    assert dicom(**keys).problems == [sentence]
+
+
+def test_the_nodes_of_the_site_may_be_of_any_kind():
+    nodes = [*NODES, {**RIS[0], "backup": True}]
+    found = build(
+        infinitt_nodes=nodes,
+        infinitt_services={"dicom": {"dicom": "yes", "routes": [{"called_ae": "RIS", "nodes": ["ris1"]}]}},
+    )
+    assert found.problems == [] and [node.backup for node in service(found, "dicom:to:ris1").nodes] == [True]

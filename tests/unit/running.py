@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real HAProxy with what is rendered, on loopback, and programs for it to talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import socket
+import subprocess
+import threading
+import time
+
+from rendering import REPOSITORY
+
+REJECT = REPOSITORY / "roles/haproxy/files/reject_calling_ae.lua"
+
+
+@contextlib.contextmanager
+def haproxy(text, directory, page="", log=subprocess.DEVNULL, replaced=None):
+    """Run it on loopback, with quick checks; yield the path of its socket.
+
+    ``page``: for web clients while all nodes are out. ``log``: where its log goes. ``replaced``: words, and others.
+    """
+    (directory / "unavailable.html").write_text(page)
+    here = re.sub(r"^    (chroot|user|group|localpeer|hard-stop-after) .*\n", "", text, flags=re.MULTILINE)
+    here = re.sub(r"^peers pair\n(    .*\n)+", "", here, flags=re.MULTILINE).replace(" peers pair", "")
+    here = here.replace("198.51.100.", "127.51.100.").replace("inter 2s fastinter 1s", "inter 200ms fastinter 200ms")
+    files = {
+        "/run/haproxy/admin.sock": f"{directory}/admin",
+        "/etc/haproxy/unavailable.html": f"{directory}/unavailable.html",
+        "/etc/haproxy/reject_calling_ae.lua": str(REJECT),
+    }
+    for word, other in {**files, **(replaced or {})}.items():
+        here = here.replace(word, other)
+    path = directory / "haproxy.cfg"
+    path.write_text(here)
+    with subprocess.Popen(["haproxy", "-db", "-f", str(path)], stdout=log) as process:
+        try:
+            yield str(directory / "admin")
+        finally:
+            process.terminate()
+
+
+def listen(address, port):
+    """Accept connections, and close them."""
+    listener = socket.create_server((address, port))
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener
+
+
+def close(listener):
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def until(condition, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.05)
