@@ -181,16 +181,24 @@ def version_of(pid: int) -> str | None:
     return found.group(1) if found else None
 
 
+def _whole_seconds(moments: dict[str, float]) -> dict[str, int]:
+    return {address: int(moment) for address, moment in moments.items()}
+
+
 def gather(pid_file: str, timeout: float) -> dict:
-    """Return what the module keepalived_info returns; give the daemon `timeout` seconds."""
-    moments = {address: int(moment) for address, moment in held_since().items()}
+    """Return what the module keepalived_info returns; give the daemon `timeout` seconds.
+
+    The kernel is asked before the daemon and after it. A VIP that comes or goes meanwhile is no address that stays where
+    Keepalived did not put it, nor one that somebody took away.
+    """
+    before = held_since()
     answer = {
         "running": False,
         "msg": "",
         "version": None,
         "configuration": None,
         "instances": [],
-        "addresses": moments,
+        "addresses": _whole_seconds(before),
     }
     deadline = time.monotonic() + timeout
     try:
@@ -202,6 +210,9 @@ def gather(pid_file: str, timeout: float) -> dict:
         return {**answer, "msg": str(reason)}
     except (FileNotFoundError, ProcessLookupError):
         return {**answer, "msg": "Keepalived ended while it was being asked."}
+    after = held_since()
+    answer["addresses"] = _whole_seconds({address: moment for address, moment in after.items() if address in before})
+    moments = _whole_seconds(before | after)
     for instance in instances:
         plain = [vip.partition("/")[0] for vip in instance["vips"]]
         held = [vip for vip in plain if vip in moments]

@@ -123,9 +123,8 @@ def standby_kept_from_the_vip(lab):
 
 
 def drop_ins_drifted(lab):
-    on_both(
-        lab, 'for unit in haproxy keepalived; do echo "# drift" >> /etc/systemd/system/$unit.service.d/*.conf; done'
-    )
+    drift = 'for file in haproxy.service.d/*.conf keepalived.service.d/*.conf; do echo "# drift" >> $file; done'
+    on_both(lab, f"cd /etc/systemd/system; {drift}")
 
 
 def daemons_stopped(lab):

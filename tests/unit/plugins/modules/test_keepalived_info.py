@@ -215,6 +215,15 @@ def test_a_host_that_does_not_hold_the_vip_reports_its_last_transition(fake, mon
     assert (instance["held"], instance["since"]) == ([], 1795532752)
 
 
+@pytest.mark.parametrize("seen", [[{}, {"127.0.0.1": 5.9}], [{"127.0.0.1": 5.9}, {}]], ids=["came", "went"])
+def test_a_vip_that_moves_meanwhile_is_neither_lost_nor_left_behind(fake, monkeypatch, seen):
+    _process, directory = fake
+    monkeypatch.setattr(keepalived, "held_since", lambda: seen.pop(0))
+    answer = keepalived.gather(str(directory / "pid"), 5)
+    (instance,) = answer["instances"]
+    assert (answer["addresses"], instance["held"], instance["since"]) == ({}, ["127.0.0.1"], 5)
+
+
 def test_an_old_file_is_no_answer(fake):
     process, directory = fake
     keepalived.gather(str(directory / "pid"), 5)
