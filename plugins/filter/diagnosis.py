@@ -10,6 +10,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
     handover,
     members,
     preflight,
+    promises,
     status,
     verify,
 )
@@ -45,12 +46,25 @@ def status_problems(site, observed, hosts):
     return [sentence(problem) for problem in status.problems(site, observed, hosts)]
 
 
-def infinitt_handover(site, asked, to=None):
+def _by_host(asked):
+    """Observations from the results of loops over the load balancers."""
     observed: dict = {}
     for daemon, answers in asked.items():
         for answer in answers:
             observed.setdefault(answer["item"], {})[daemon] = answer
-    move = handover.plan(site, observed, to or "")
+    return observed
+
+
+def infinitt_kept(host, through=()):
+    return promises.kept(host, through)
+
+
+def infinitt_broken(site, asked, name, before, through=()):
+    return " ".join(sentence(problem) for problem in promises.broken(site, name, _by_host(asked), through, before))
+
+
+def infinitt_handover(site, asked, to=None):
+    move = handover.plan(site, _by_host(asked), to or "")
     return {
         **move._asdict(),
         "obstacles": [sentence(problem) for problem in move.obstacles],
@@ -63,8 +77,10 @@ def infinitt_handover(site, asked, to=None):
 class FilterModule:
     def filters(self):
         return {
+            "infinitt_broken": infinitt_broken,
             "infinitt_forgotten": infinitt_forgotten,
             "infinitt_handover": infinitt_handover,
+            "infinitt_kept": infinitt_kept,
             "infinitt_preflight": infinitt_preflight,
             "infinitt_removal": infinitt_removal,
             "infinitt_verify": infinitt_verify,

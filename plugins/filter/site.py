@@ -56,10 +56,10 @@ def infinitt_hosts(groups, without=()):
     )
 
 
-def infinitt_rollback(records, names, states):
+def infinitt_rollback(records, names, states, limited=False):
     """Return what was there before the last change, or why there is no way back: see infinitt_rollback.yml."""
     found = Rollback(records, names)
-    refusals = found.refusals(states)
+    refusals = found.refusals(states, limited)
     return {
         "refusals": refusals,
         "plan": [] if refusals else found.plan(),

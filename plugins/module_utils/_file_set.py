@@ -23,6 +23,7 @@ import getpass
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _atomic as atomic
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _run_lock
@@ -91,8 +92,11 @@ class FileSet:
             self.record = {**self.record, "directories": [*self.record.get("directories", []), *made]}
             store(self._record_path, self.record)
 
-    def deploy(self, comparison: Comparison) -> None:
-        """Replace what differs, once every program has accepted its file. Raises Refused, and then all is as it was."""
+    def deploy(self, comparison: Comparison, undo: Sequence[str] = ()) -> None:
+        """Replace what differs, once every program has accepted its file. Raises Refused, and then all is as it was.
+
+        `undo`: the changes that the comparison takes back. One that is pending has then never been.
+        """
         made: list[str] = []  # directories
         staged: list[File] = []
         placed: list[File] = []
@@ -123,16 +127,20 @@ class FileSet:
         for path in comparison.gone:
             _put_back(path, comparison.originals[path])
         directories, authorship = [*self.record.get("directories", []), *made], author()
-        self.record = {
-            "fingerprint": comparison.fingerprint,
-            **authorship,
-            "pending": bool(authorship["change"]),
-            "files": {wanted.file.path: wanted.file.sha256() for wanted in comparison.files},
-            "validate": {wanted.file.path: wanted.validate for wanted in comparison.files if wanted.validate},
-            "secret": [wanted.file.path for wanted in comparison.files if wanted.secret],
-            "directories": atomic.remove_empty(directories) if comparison.gone else directories,
-        }
-        store(self._record_path, self.record)
+        if self.record.get("pending") and self.record["change"] in undo:
+            atomic.remove_empty(directories)
+            self._restore_record()
+        else:
+            self.record = {
+                "fingerprint": comparison.fingerprint,
+                **authorship,
+                "pending": bool(authorship["change"]),
+                "files": {wanted.file.path: wanted.file.sha256() for wanted in comparison.files},
+                "validate": {wanted.file.path: wanted.validate for wanted in comparison.files if wanted.validate},
+                "secret": [wanted.file.path for wanted in comparison.files if wanted.secret],
+                "directories": atomic.remove_empty(directories) if comparison.gone else directories,
+            }
+            store(self._record_path, self.record)
         self._original.forget(comparison.dropped)
 
     def _keep_original(self, comparison: Comparison, files: list[Wanted]) -> list[str]:
@@ -148,7 +156,9 @@ class FileSet:
 
     def _keep_former(self, comparison: Comparison) -> None:
         """Copy what is about to be replaced or removed."""
-        if self._former.of != self.record and not self.record.get("pending"):
+        change = self.record.get("change")
+        ours = self.record.get("pending") or change and change == author()["change"]
+        if self._former.of != self.record and not ours:
             self._former.begin(self.record)
         self._former.add({path: comparison.here[path] for path in comparison.changing})
 
@@ -160,6 +170,9 @@ class FileSet:
         """Put back what `former` returned; its record too."""
         for path, file in former.items():
             _put_back(path, file)
+        self._restore_record()
+
+    def _restore_record(self) -> None:
         self.record = self._former.of
         if self.record:
             store(self._record_path, self.record)

@@ -30,12 +30,25 @@ def read() -> dict:
     }
 
 
+def begin(promises: list[str]) -> list[str]:
+    """Record what works here before the change by the run that has the lock; return it.
+
+    Where that change was begun by a run that stopped half-way, what worked before that one.
+    """
+    change, found, sets = _file_set.author()["change"], load(_path()), read()["sets"]
+    before = found.get("before", {"changes": []})
+    if not any(its["pending"] and its["change"] in before["changes"] for its in sets.values()):
+        before = {"changes": [], "promises": promises}
+    before["changes"] = sorted({change, *before["changes"]})
+    store(_path(), {**found, "before": before})
+    return before["promises"]
+
+
 def confirm(site: dict) -> None:
-    """Record that the change by the run that has the lock is complete."""
+    """Record that the change by the run that has the lock is complete, or a part of it that can stand alone."""
     author, found = _file_set.author(), load(_path())
     current = found.get("current", {})
-    if current.get("change") == author["change"]:
-        return
-    store(_path(), {"current": {**author, "site": site}, "former": current})
+    former = found.get("former", {}) if current.get("change") == author["change"] else current
+    store(_path(), {"current": {**author, "site": site}, "former": former})
     for name in _file_set.names():
         _file_set.FileSet(name).confirm(author["change"])

@@ -81,7 +81,7 @@ options:
     description:
       - Changes of the site, as M(pacs.loadbalancer.site_record) names them. In place of O(files) and O(fingerprint),
         the set becomes what it was before them, by the same validation.
-      - A set that another change has made so stays as it is.
+      - A set that another change has made so stays as it is. Of a change that was not confirmed yet no trace is left.
     type: list
     elements: str
     default: []
@@ -233,7 +233,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
     if absent and not module.check_mode:
         files.prepare(comparison)
     elif comparison.changed() and not module.check_mode:
-        files.deploy(comparison)
+        files.deploy(comparison, ask["undo"])
     return {
         "changed": bool(absent) or comparison.changed(),
         "files": comparison.report(),

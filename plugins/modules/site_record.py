@@ -18,11 +18,15 @@ options:
     description:
       - The site that was deployed and found well. What was pending is confirmed then, as part of the change by the run
         that has the lock of M(pacs.loadbalancer.run_lock).
-      - Unset, nothing is changed.
+      - Unset, nothing is confirmed.
     type: dict
+  promises:
+    description: What works on the load balancer before the change by that run, to be kept until it is confirmed.
+    type: list
+    elements: str
 attributes:
   check_mode:
-    description: Confirms nothing in check mode.
+    description: Keeps nothing in check mode.
     support: full
 author:
   - The pacs.loadbalancer authors (@pacs-loadbalancer)
@@ -33,12 +37,22 @@ EXAMPLES = r"""
   pacs.loadbalancer.site_record:
   register: record
 
+- name: Keep what works before the change
+  pacs.loadbalancer.site_record:
+    promises: "{{ {'haproxy': haproxy, 'keepalived': keepalived} | pacs.loadbalancer.infinitt_kept }}"
+
 - name: Confirm the change
   pacs.loadbalancer.site_record:
     site: "{{ site }}"
 """
 
 RETURN = r"""
+promises:
+  description: What is kept of O(promises). Where runs before this one have begun the change, what the first was given.
+  type: list
+  elements: str
+  returned: with O(promises)
+  sample: [HAProxy, Keepalived, dicom on pacs1]
 current:
   description:
     - The site that is served, C(site), and by which C(change) it is, C(by) whom, C(when), in which playbook (C(act)).
@@ -65,13 +79,19 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Re
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"site": {"type": "dict"}}, supports_check_mode=True)
-    site = module.params["site"]
+    module = AnsibleModule(
+        argument_spec={"site": {"type": "dict"}, "promises": {"type": "list", "elements": "str"}},
+        supports_check_mode=True,
+    )
+    site, promises = module.params["site"], module.params["promises"]
+    kept = {}
     try:
         if site and not module.check_mode:
             _site_record.confirm(site)
+        if promises is not None:
+            kept["promises"] = promises if module.check_mode else _site_record.begin(promises)
         # The record is no part of what the host is.
-        module.exit_json(changed=False, **_site_record.read())
+        module.exit_json(changed=False, **kept, **_site_record.read())
     except Refused as reason:
         module.fail_json(msg=str(reason))
 

@@ -24,10 +24,11 @@ READS = {
     "import_tasks",
     "include_role",
     "include_tasks",
+    "meta",
     "set_fact",
     "setup",
 }
-READS |= {"infinitt_backend_check", "layer4_test_entry", "run_lock"}
+READS |= {"infinitt_backend_check", "layer4_test_entry", "run_lock", "site_record"}
 KEYWORDS = {
     "name",
     "when",

@@ -40,10 +40,14 @@ class Rollback:
     def site(self) -> Mapping[str, Any]:
         return next((target["site"] for target in self.targets if target), {})
 
-    def refusals(self, states: Mapping[str, Any]) -> list[str]:
-        """Why there is no way back. ``states``: which nodes persons have taken out of service, as it is now."""
+    def refusals(self, states: Mapping[str, Any], limited: bool = False) -> list[str]:
+        """Why there is no way back.
+
+        ``states``: which nodes persons have taken out of service, as it is now. ``limited``: what is undone are changes
+        of the load balancers of this run alone.
+        """
         absent = [name for name in self.names if name not in self.records]
-        if absent:
+        if absent and not limited:
             return [
                 f"This run leaves out {listed(absent)}, and a rollback is of all load balancers; leave out --limit."
             ]

@@ -336,6 +336,50 @@ def test_a_change_of_several_attempts_is_undone_as_one(host, run):
     assert host.tree() == {"daemon.conf": "good two\n", "lib": None, "lib/2.py": "2\n"}
 
 
+def test_a_change_that_was_not_confirmed_is_undone_without_a_trace(host, run):
+    run("A")
+    host.run(host.file("daemon.conf", "one\n"), fingerprint="one")
+    _site_record.confirm({"is": "A"})
+    before, kept = host.tree(), _site_record.read()
+    run("B")
+    host.run(host.file("daemon.conf", "two\n"), host.file("lib/2.py", "2\n"), fingerprint="two")
+    assert host.run(undo=["B"])["changed"]
+    assert host.tree() == before and _site_record.read() == kept
+    assert host.run(undo=["B"])["changed"] is False
+    run("C")
+    host.run(host.file("daemon.conf", "three\n"), fingerprint="three")
+    host.run(undo=["C"])
+    assert host.tree() == before and _site_record.read() == kept
+
+
+def test_what_worked_before_a_change_is_kept_until_it_has_come_to_its_end(host, run):
+    run("A")
+    assert _site_record.begin(["one"]) == ["one"]
+    assert _site_record.begin(["nothing was changed"]) == ["nothing was changed"]
+    host.run(host.file("daemon.conf", "A\n"))
+    assert _site_record.begin([]) == ["nothing was changed"]
+    for attempt in ("B", "C"):
+        run(attempt)
+        assert _site_record.begin([]) == ["nothing was changed"], "a run before this one began the change"
+        host.run(host.file("daemon.conf", attempt))
+    _site_record.confirm({"is": "C"})
+    run("D")
+    assert _site_record.begin(["two"]) == ["two"]
+    assert _site_record.read()["current"]["site"] == {"is": "C"}
+
+
+def test_a_run_that_confirms_twice_has_made_one_change(host, run):
+    for name, confirmed in (("A", "A"), ("B", "B1"), ("B", "B2")):
+        run(name)
+        host.run(host.file("daemon.conf", confirmed))
+        _site_record.confirm({"is": confirmed})
+        assert not _site_record.read()["sets"]["set"]["pending"]
+    kept = _site_record.read()
+    assert (kept["current"]["site"], kept["former"]["site"]) == ({"is": "B2"}, {"is": "A"})
+    host.run(undo=["B"])
+    assert host.text("daemon.conf") == "A"
+
+
 def test_what_is_not_accepted_any_more_is_not_put_back(host, run):
     accepts = host.directory / "accepts"
     accepts.write_text("#!/bin/sh\nexit 0\n")

@@ -71,3 +71,10 @@ def changed(**changes):
 def test_there_is_no_way_back_to_a_mixture(found, names, states, sentence):
     (said,) = Rollback(found, names).refusals(states)
     assert sentence in said
+
+
+def test_a_change_of_some_hosts_is_taken_back_there_by_the_run_that_made_it():
+    found = {"lb2": {**records()["lb2"], "sets": {"haproxy": files("C", True, when=3)}}}
+    assert "This run leaves out lb1" in Rollback(found, HOSTS).refusals({})[0]
+    assert Rollback(found, HOSTS).refusals({}, limited=True) == []
+    assert Rollback(found, HOSTS).undo == ["C"] and Rollback(found, HOSTS).site["is"] == "B"
