@@ -188,8 +188,8 @@ def _whole_seconds(moments: dict[str, float]) -> dict[str, int]:
 def gather(pid_file: str, timeout: float) -> dict:
     """Return what the module keepalived_info returns; give the daemon `timeout` seconds.
 
-    The kernel is asked before the daemon and after it. A VIP that comes or goes meanwhile is no address that stays where
-    Keepalived did not put it, nor one that somebody took away.
+    The kernel is asked before the daemon and after it. A VIP that comes or goes meanwhile is no address that was left
+    behind, nor one that somebody took away.
     """
     before = held_since()
     answer = {

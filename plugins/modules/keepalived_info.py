@@ -99,8 +99,8 @@ configuration:
   sample: 9f2c41d07be3
 addresses:
   description:
-    - Every address of this host, without prefix, and when it was set, in seconds since the epoch, from the kernel. One that
-      came or went while Keepalived was being asked is not among them.
+    - Every address of this host, without prefix, and when it was set, in seconds since the epoch, from the kernel.
+      One that came or went while Keepalived was being asked is not among them.
     - Also returned where Keepalived does not answer, since it may have left a VIP behind.
   type: dict
   returned: always
