@@ -5,6 +5,7 @@
 
 usage: python3 -m history COMMAND
   run CONFIG --seed N --minutes M   draw steps from a seed, do them, and go on with the next seed for so many minutes
+  run CONFIG --seed N --count C     do the first C steps of a seed: the same ones on any machine
   run CONFIG --steps "STEP ..."     do these steps, as an earlier run printed them (--shrink: and look for fewer)
   steps --seed N --count C          print the steps that a seed gives
   check                             check the last history again
@@ -30,6 +31,7 @@ from .operations import OPERATIONS
 from .runner import Runner
 
 STEPS_A_ROUND = 16
+SAID_AT_MOST = 300  # characters of each broken promise in the summary
 RESULTS = REPOSITORY / ".build/results/history.json"
 
 
@@ -59,8 +61,14 @@ class Rounds:
         if not violations:
             return []
         short = generator.since_quiet(runner.steps, self.belief, self.operations)
-        self.failures.append(f'{violations[0]}\n  make history STEPS="{" ".join(map(str, short))}"')
+        # What was broken comes last: of a long output, the end is what people see.
+        said = (f"  {violation}"[:SAID_AT_MOST] for violation in violations)
+        self.failures.append("\n".join([f'make history STEPS="{" ".join(map(str, short))}"', *said]))
         return short
+
+    def drawn(self, seed: int, count: int) -> list[Step]:
+        """Return the first steps of a seed."""
+        return list(itertools.islice(generator.draw(seed, self.belief, self.operations), count))
 
     def shrink(self, steps: list[Step]) -> None:
         """Try shorter lists until none of them fails."""
@@ -77,6 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     with RESULTS.open("w", buffering=1) as history:
         rounds = Rounds(json.loads(pathlib.Path(arguments.config).read_text()), history)
+        if arguments.count:
+            given = rounds.drawn(arguments.seed, arguments.count)
         if given:
             failed = rounds.attempt(given)
             if failed and arguments.shrink:
@@ -85,8 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             if given or time.time() > until:
                 break
             print(f"Seed {seed}", flush=True)
-            drawn = generator.draw(seed, rounds.belief, rounds.operations)
-            rounds.attempt(itertools.islice(drawn, STEPS_A_ROUND), until)
+            rounds.attempt(rounds.drawn(seed, STEPS_A_ROUND), until)
     print(f"\n{rounds.steps} steps, broken promises: {len(rounds.failures) or 'none'}", *rounds.failures, sep="\n")
     return bool(rounds.failures)
 
@@ -108,6 +117,7 @@ def main() -> int:
     runs.add_argument("--steps", default="")
     runs.add_argument("--shrink", action="store_true")
     runs.add_argument("--minutes", type=float, default=60)
+    runs.add_argument("--count", type=int, default=0)
     shows.add_argument("--count", type=int, default=20)
     shows.add_argument("--layer", type=int, default=4)
     for command in (runs, shows):
