@@ -4,7 +4,7 @@
 """Observe the load balancers and the traffic (see ../traffic); runs on the lab's machine and prints JSON.
 
 usage: observe.py JSON, an object of
-  wait           whole: until both load balancers are healthy and know the same connections; holder: until another one
+  wait           whole: until all load balancers are healthy and know the same connections; holder: until another one
                  than `left` holds the VIP; without it, poll once
   seconds        how long to wait at most; after that the answer says what is missing
   vip            the address that the traffic goes to
@@ -80,7 +80,7 @@ def missing(config: dict, observed: dict[str, dict | None]) -> list[str]:
         for unit in balancer["inactive"]
     ]
     states = {name: balancer["state"] for name, balancer in observed.items() if balancer}
-    if sorted(states.values()) != ["BACKUP", "MASTER"]:
+    if sorted(states.values()) != ["BACKUP"] * (len(observed) - 1) + ["MASTER"]:
         found.append(f"Keepalived's states are {states}")
     if not holder(observed):
         found.append("exactly one of them must hold the VIP")

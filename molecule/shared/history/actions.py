@@ -14,6 +14,7 @@ class Tasks:
     """A task file of molecule/shared/tasks, for the place of the step."""
 
     name: str
+    everywhere: bool = False  # for all load balancers in place of one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +34,11 @@ class Playbook:
     change: dict[str, object] = dataclasses.field(default_factory=dict)  # variables of the inventory
     extra: dict[str, str] = dataclasses.field(default_factory=dict)  # --extra-vars
     options: tuple[str, ...] = ()
+    third: bool = False  # whether a third load balancer stands in the inventory
     kill_after: bool = False  # whether the controller is killed after {value} changes
     unchanging: bool = False  # whether it must not change anything
     back: bool = False  # whether the inventory is then as it was before the last change
-    may_refuse: bool = False  # even where all is well
+    may_refuse: tuple[int, ...] = ()  # the layers at which it may, even where all is well
 
     def with_extra(self, **extra: str) -> Playbook:
         return dataclasses.replace(self, extra=self.extra | extra)

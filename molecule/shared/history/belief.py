@@ -39,6 +39,7 @@ class Belief:
     half: bool = False  # a run was killed, and none has completed its work since
     out: bool = False  # a node is drained or in maintenance
     sole: bool = False  # one node alone is in the inventory
+    moved: bool = False  # another VIP is the first, and that of the traffic a former one
 
     @property
     def whole(self) -> bool:

@@ -10,6 +10,7 @@ The events of one step, in the order of time `t` (seconds since the epoch), each
   run       of a playbook: `code`, what it `said`, `changed` by host, the files and units that are `differing` since,
             what is `missing` to a whole pair; whether it was `killed`, ran `alone`, `must` say well, or has nothing to
             change (`unchanging`)
+  settled   what is `missing` to a whole pair when there was time enough to become one
   status    of playbooks/status.yml: `code`, and what was `missing` before and after it
   placed    the `nodes` of each client
   context   what this is judged by: a Context
@@ -21,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from .operations import Excuses
+from .operation import Excuses
 
 OWNERS_AT_MOST = 1.0  # seconds for which two may have the VIP
 RULES_AT_MOST = 1.0  # seconds for which the holder may be without rules
@@ -55,13 +56,17 @@ class Context:
             case "proxied":
                 return self.layer == 7
             case "node":
-                return self.node in self.placed.get(event["client"], [self.node])
+                return self.is_of_node(event)
         return self.excuses.broken == "all"
+
+    def is_of_node(self, event: dict) -> bool:
+        """Was this client's node the one that the excuses mean?"""
+        return self.node in self.placed.get(event["client"], [self.node])
 
 
 def check(events: list[dict], context: Context) -> list[Violation]:
     events = sorted(events, key=lambda event: event["t"])
-    rules = (owners, without_rules, associations, acknowledged, nodes, playbooks, two_at_once, status)
+    rules = (owners, without_rules, associations, acknowledged, nodes, playbooks, two_at_once, recovered, status)
     return [violation for rule in rules for violation in rule(events, context)]
 
 
@@ -131,6 +136,8 @@ def associations(events: list[dict], context: Context) -> Iterator[Violation]:
         some = "; ".join(f"{event['kind']} {event['number']}: {event['why']}" for event in old[:3])
         yield Violation("associations", f"{len(old)} broken, such as {some}")
     failed = of(events, "failed") + young
+    if context.excuses.silent:
+        failed = [event for event in failed if not context.is_of_node(event)]
     if len(failed) > allowed and context.excuses.broken != "all":
         some = "; ".join(f"{event['kind']} from {event['client']}: {event['why']}" for event in failed[:3])
         yield Violation("newcomers", f"{len(failed)} failed, and {allowed} may, such as {some}")
@@ -181,6 +188,13 @@ def two_at_once(events: list[dict], _context: Context) -> Iterator[Violation]:
     runs = [run for run in of(events, "run") if not run["alone"]]
     if runs and all(run["code"] for run in runs):
         yield Violation("two at once", f"neither did its work: {'; '.join(run['said'] for run in runs)}")
+
+
+def recovered(events: list[dict], context: Context) -> Iterator[Violation]:
+    """What was undone leaves a whole pair."""
+    for event in of(events, "settled"):
+        if context.whole and event["missing"]:
+            yield Violation("not whole", f"a minute later {'; '.join(event['missing'])}")
 
 
 def status(events: list[dict], context: Context) -> Iterator[Violation]:

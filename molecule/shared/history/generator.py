@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Mapping
 
 from .belief import Belief, Step
-from .operations import Operation
+from .operation import Operation
 
 Operations = Mapping[str, Operation]
 
@@ -44,7 +44,7 @@ def healing(belief: Belief, operations: Operations) -> Iterator[Step]:
         if name in operations:
             yield Step(name)
     undone = belief.with_(fault="", node_fault="")
-    for name, attribute in (("completed", "half"), ("active", "out"), ("node_added", "sole")):
+    for name, attribute in (("completed", "half"), ("active", "out"), ("node_added", "sole"), ("vip_back", "moved")):
         if getattr(undone, attribute):
             yield Step(name)
 

@@ -38,17 +38,21 @@ class Lab:
     inventories  what is given to --inventory
     environment  variables that Podman needs here
     observer     what ../files/observe.py is asked with, without `wait` and `ask`
+    vips         the addresses that are the VIP, one after the other; the observer's is that of the traffic
+    third        containers of load balancers that are in service only for a while, by name
     journal      file of the traffic on the modality
     nodes        containers of the nodes, by name
-    addresses    addresses of the load balancers, by name
+    addresses    addresses of all load balancers, by name
     """
 
     def __init__(self, config: dict, repository: pathlib.Path = REPOSITORY) -> None:
         self._config, self._repository = config, repository
         self._environment = {**os.environ, **config["environment"], "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-        self.containers: dict[str, str] = {**config["observer"]["balancers"], **config["nodes"]}
-        self.balancers: list[str] = list(config["observer"]["balancers"])
-        self.vip: str = config["observer"]["vip"]
+        self._all: dict[str, str] = {**config["observer"]["balancers"], **config["third"]}
+        self.containers: dict[str, str] = {**self._all, **config["nodes"]}
+        self.balancers: list[str] = list(config["observer"]["balancers"])  # those in service
+        self.guests: set[str] = set()  # those that are not there from the beginning, and may have been deployed since
+        self.vips: list[str] = config["vips"]
         self.site: dict[str, object] = {}  # what people have changed in the inventory
         self.former: dict[str, object] = {}  # and before the last change
         self._journal_read = 0
@@ -65,14 +69,15 @@ class Lab:
     def pid_files(self) -> dict[str, str]:
         """Return the files that contain the process of each load balancer, if it runs."""
         format_ = ["podman", "inspect", "--format", "{{.PidFile}}"]
-        return {
-            host: self._run([*format_, self.containers[host]], check=True).stdout.strip() for host in self.balancers
-        }
+        return {host: self._run([*format_, name], check=True).stdout.strip() for host, name in self._all.items()}
 
     def observe(self, layer: int, **wanted) -> dict:
         """Return what observe.py sees of the load balancers."""
-        units = ["haproxy", "keepalived", "keepalived-guard", *(["layer4", "conntrackd"] if layer == 4 else [])]
-        question = json.dumps({**self._config["observer"], "units": units, **wanted})
+        units = ["haproxy", "keepalived", "keepalived-guard", *(["layer4"] if layer == 4 else [])]
+        if layer == 4 and len(self.balancers) == 2:  # the mirror has two ends
+            units.append("conntrackd")
+        balancers = {host: self._all[host] for host in self.balancers}
+        question = json.dumps({**self._config["observer"], "balancers": balancers, "units": units, **wanted})
         return json.loads(self._run([sys.executable, str(OBSERVE), question], check=True).stdout)
 
     def journal(self) -> list[dict]:
@@ -93,18 +98,18 @@ class Lab:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             return {key: value for seen in pool.map(look_at, self.balancers) for key, value in seen.items()}
 
-    def fault(self, tasks: str, target: str) -> None:
-        """Do what a file of molecule/shared/tasks says to a host."""
+    def fault(self, tasks: str, targets: list[str]) -> None:
+        """Do what a file of molecule/shared/tasks says to some hosts."""
         command = [
             "ansible-playbook",
             *self._inventories(),
             str(FAULT),
             "--extra-vars",
-            f"lab_target={target} lab_fault={tasks}",
+            f"lab_targets={','.join(targets)} lab_fault={tasks}",
         ]
         done = self._run(command, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            raise RuntimeError(f"{tasks} on {target}: {done.stdout[-2000:]}")
+            raise RuntimeError(f"{tasks} on {' and '.join(targets)}: {done.stdout[-2000:]}")
 
     def _inventories(self) -> list[str]:
         return [f"--inventory={path}" for path in self._config["inventories"]]
@@ -118,11 +123,24 @@ class Lab:
         others = ", ".join(self._config["addresses"][one] for one in self.balancers if one != host)
         return values.replace("{value}", step.value).replace("{host}", host).replace("{others}", others)
 
+    def serve(self, playbook: Playbook, step: Step, host: str) -> None:
+        """Note which load balancers are in service after a playbook that said well."""
+        match playbook.name:
+            case "remove_loadbalancer":
+                gone = self.fill(playbook.extra, step, host)["infinitt_host"]
+                self.balancers = [one for one in self.balancers if one != gone]
+                self.guests -= {gone}
+            case "site" if "--check" not in playbook.options:
+                third = self._config["third"] if playbook.third else []
+                self.balancers = [*self._config["observer"]["balancers"], *third]
+
     def start(self, playbook: Playbook, name: str, step: Step = NONE, host: str = "") -> Running:
         """Start a playbook with the inventory as it stands, and what the playbook changes in it."""
         site = self.site | self.fill(playbook.change, step, host)
         inventory = WORK / f"{name}.hosts.json"
-        inventory.write_text(json.dumps({"loadbalancers": {"vars": site}}))
+        hosts: dict[str, dict] = dict.fromkeys(self._config["third"] if playbook.third else [], {})
+        self.guests |= set(hosts)
+        inventory.write_text(json.dumps({"loadbalancers": {"hosts": hosts, "vars": site}}))
         extra = self.fill(playbook.extra, step, host)
         command = [
             "ansible-playbook", *self._inventories(), f"--inventory={inventory}",

@@ -10,82 +10,9 @@ place is the holder of the VIP, or the other load balancer, as things stand when
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
 
-from .actions import Action, Both, Playbook, Shell, Tasks
-from .belief import Belief
-
-
-@dataclasses.dataclass(frozen=True)
-class Excuses:
-    """What an operation may break."""
-
-    broken: str = (
-        ""  # associations: those that are `proxied` (layer 7), those of the `node` that is the place, or `all`
-    )
-    newcomers: int = (
-        0  # visits and associations that came within the mirror's lag, or that the place itself was serving
-    )
-    owners: bool = False  # two load balancers may have the VIP, until the operation is undone
-    nodes: bool = False  # clients may come to another node
-
-
-NODES = ("pacs1", "pacs2")
-LOSS = Excuses(broken="proxied", newcomers=3)
-NODE = Excuses(broken="node", newcomers=15, nodes=True)
-JOIN = Excuses(nodes=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Operation:
-    does: tuple[Action, ...]
-    possible: Callable[[Belief], bool] = lambda _belief: True
-    after: Mapping[str, object] = dataclasses.field(default_factory=dict)  # what is believed then
-    places: tuple[str, ...] = ("",)
-    values: tuple[str, ...] = ("",)
-    weight: int = 2
-    excuses: Excuses = Excuses()
-    visible: bool = False  # whether status must see it, until it is undone
-    cuts: bool = False  # whether the place is out of everybody's reach from then on
-    undoes: tuple[str, ...] = ()  # the operations whose place is this one's, and which stand until then
-
-    @property
-    def runs(self) -> set[str]:
-        """Names of the playbooks that it runs."""
-        playbooks = [action for action in self.does if isinstance(action, Playbook)]
-        both = [action for action in self.does if isinstance(action, Both)]
-        return {playbook.name for playbook in playbooks + [one for two in both for one in (two.first, two.second)]}
-
-
-def fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
-    """A fault of a load balancer, and what undoes it."""
-    options = {"places": ("holder", "other"), "visible": True, **more}
-    begun = Operation(does, lambda belief: not belief.fault, {"fault": name}, **options)
-    ended = Operation(undo, lambda belief: belief.fault == name, {"fault": ""}, weight=12, undoes=(name,))
-    return {name: begun, f"{name}_undone": ended}
-
-
-def node_fault(name: str, *does: Action, undo: tuple[Action, ...], **more) -> dict[str, Operation]:
-    """The same for a node."""
-    begun = Operation(
-        does,
-        lambda belief: not (belief.node_fault or belief.out or belief.sole),
-        {"node_fault": name},
-        NODES,
-        weight=1,
-        excuses=NODE,
-        visible=True,
-        **more,
-    )
-    ended = Operation(
-        undo, lambda belief: belief.node_fault == name, {"node_fault": ""}, weight=12, excuses=JOIN, undoes=(name,)
-    )
-    return {name: begun, f"{name}_undone": ended}
-
-
-def on_host(*commands: str, **more) -> Operation:
-    """What happens to a load balancer in an instant, and mends itself."""
-    return Operation(tuple(Shell(command) for command in commands), places=("holder", "other"), **more)
+from .actions import Both, Playbook, Shell, Tasks
+from .operation import JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host
 
 
 def rest(port: str) -> dict[str, object]:
@@ -93,13 +20,26 @@ def rest(port: str) -> dict[str, object]:
     return {"history_services": {"rest": {"port": port, "node_port": 8042}}}
 
 
+def vip(number: int) -> str:
+    """An address of the lab."""
+    return "{{ lab_prefix }}{{ lab_offset | int + %d }}" % number
+
+
 def wants(**change: object) -> Playbook:
     """A deployment after a change of the inventory."""
     return Playbook(change=change)
 
 
+def removes(host: str, third: bool = False) -> Playbook:
+    """A load balancer is taken out of service; at layer 7 somebody may hold on."""
+    return Playbook(
+        "remove_loadbalancer", extra={"infinitt_host": host, "infinitt_wait": "10s"}, third=third, may_refuse=(7,)
+    )
+
+
 CHANGE = Playbook(change=rest("{value}"))
-MAINTENANCE = Playbook("node_maintenance", extra={"infinitt_node": "{host}", "infinitt_wait": "5s"}, may_refuse=True)
+MAINTENANCE = Playbook("node_maintenance", extra={"infinitt_node": "{host}", "infinitt_wait": "5s"})
+THIRD_REMOVED = removes("lb3", third=True)
 # A file system of its own for each directory that is written to, without room.
 FULL = """for directory in /etc/haproxy /etc/keepalived /etc/layer4 /var/lib/pacs.loadbalancer; do
     [ -d $directory ] || continue
@@ -140,7 +80,12 @@ OPERATIONS: dict[str, Operation] = {
         values=tuple("1234"),
         weight=3,
     ),
-    "completed": Operation((Playbook(),), lambda belief: belief.half and not belief.fault, {"half": False}, weight=8),
+    "completed": Operation(
+        (Playbook(),),
+        lambda belief: belief.half and not (belief.fault or belief.node_fault),
+        {"half": False},
+        weight=8,
+    ),
     "node_removed": Operation(
         (wants(history_without="{host}"),),
         lambda belief: belief.whole and not belief.out,
@@ -151,14 +96,15 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "node_added": Operation(
         (wants(history_without=""),),
-        lambda belief: belief.sole,
+        lambda belief: belief.sole and belief.whole,
         {"sole": False},
         weight=6,
         excuses=JOIN,
         undoes=("node_removed",),
     ),
     "drain": Operation(
-        (MAINTENANCE.with_extra(infinitt_state="drain"),),
+        # It fails where associations have not ended within its time, and goes on draining.
+        (dataclasses.replace(MAINTENANCE.with_extra(infinitt_state="drain"), may_refuse=(4, 7)),),
         lambda belief: belief.whole and not belief.sole and not belief.out,
         {"out": True},
         NODES,
@@ -173,22 +119,36 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "active": Operation(
         (Playbook("node_maintenance", extra={"infinitt_node": "{host}", "infinitt_state": "active"}),),
-        lambda belief: belief.out,
+        lambda belief: belief.out and belief.whole,
         {"out": False},
         weight=5,
         excuses=JOIN,
         undoes=("drain", "maintenance"),
     ),
-    "switchover": Operation((Playbook("switchover", extra={"infinitt_wait": "10s"}, may_refuse=True),), weight=4),
+    "switchover": Operation((Playbook("switchover", extra={"infinitt_wait": "10s"}, may_refuse=(7,)),), weight=4),
     "rolled_back": Operation((wants(**rest("8049")), Playbook("rollback", back=True)), lambda belief: belief.whole),
     "upgrade": Operation((Playbook("upgrade"),), lambda belief: belief.whole, weight=1),
-    "replaced": Operation(
-        (Playbook("remove_loadbalancer", extra={"infinitt_host": "{host}"}), Playbook()),
+    "replaced": Operation((removes("{host}"), Playbook()), lambda belief: belief.whole, places=("holder", "other")),
+    # A third one comes, one of the two goes; then all is as it was.
+    "third": Operation(
+        (Playbook(third=True), removes("{host}", third=True), Playbook(third=True), THIRD_REMOVED),
         lambda belief: belief.whole,
         places=("holder", "other"),
+        weight=1,
+    ),
+    "vip_moved": Operation(
+        (wants(infinitt_vip=vip(14), infinitt_former_vips=vip(10)),),
+        lambda belief: belief.whole and not belief.moved,
+        {"moved": True},
+    ),
+    "vip_back": Operation(
+        (wants(infinitt_vip=vip(10), infinitt_former_vips=""),),
+        lambda belief: belief.whole and belief.moved,
+        {"moved": False},
+        weight=5,
     ),
     # What happens to a load balancer, for a while.
-    **fault("power_off", Tasks("power_off"), undo=(Tasks("power_on"),), cuts=True, excuses=LOSS, weight=3),
+    **fault("power_off", Tasks("power_off"), undo=(Tasks("power_on"),), excuses=LOSS, weight=3),
     **fault("cable", Tasks("cable_pull"), undo=(Tasks("cable_plug"),), cuts=True, excuses=LOSS),
     **fault("switch_dead", Tasks("switch_dead"), undo=(Tasks("switch_mended"),), cuts=True, excuses=LOSS),
     **fault(
@@ -198,6 +158,7 @@ OPERATIONS: dict[str, Operation] = {
         undo=(Tasks("thaw"), Tasks("switch_mended")),
         cuts=True,
         excuses=LOSS,
+        undo_excuses=LOSS,  # it takes the VIP back before it notices how long it was away
     ),
     **fault(
         "deaf",
@@ -218,11 +179,23 @@ OPERATIONS: dict[str, Operation] = {
     # What happens to it in an instant.
     "nft_flush": on_host("nft flush ruleset", weight=3),
     "networking": on_host(NETWORKING, excuses=LOSS),
-    "keepalived_killed": Operation((Tasks("keepalived_kill"),), places=("holder", "other"), excuses=LOSS),
+    "both_off": Operation(
+        (Tasks("power_off", everywhere=True), Tasks("power_on", everywhere=True)),
+        lambda belief: belief.whole,
+        weight=1,
+        excuses=Excuses("all", nodes=True),
+    ),
+    "keepalived_killed": on_host("systemctl kill --signal=KILL keepalived", excuses=LOSS),
     "haproxy_killed": on_host("systemctl kill --signal=KILL haproxy", excuses=LOSS),
     "layer4_killed": on_host("systemctl kill --signal=KILL layer4"),
     "conntrackd_killed": on_host("systemctl kill --signal=KILL conntrackd"),
     # What happens to a node.
-    **node_fault("node_off", Tasks("power_off"), undo=(Tasks("power_on"),)),
-    **node_fault("node_frozen", Tasks("freeze"), undo=(Tasks("thaw"),)),
+    **node_fault("node_off", Tasks("power_off"), undo=(Tasks("power_on"),), excuses=NODE, undo_excuses=JOIN),
+    **node_fault(
+        "node_frozen",
+        Tasks("freeze"),
+        undo=(Tasks("thaw"),),
+        excuses=Excuses("node", 15, silent=True, nodes=True),
+        undo_excuses=Excuses(newcomers=15, nodes=True),
+    ),
 }

@@ -18,12 +18,15 @@ from .belief import Belief, Step
 from .checker import Context, Violation
 from .generator import Operations
 from .lab import Lab
-from .operations import Operation
+from .operation import Operation
+from .operations import THIRD_REMOVED
 from .sampler import Sampler
 
 PLAYBOOK_AT_MOST = 240  # seconds
 WHOLE_AT_MOST = 60  # seconds until all is well again
+HALF_AT_MOST = 15  # seconds that a pair is given to become whole, of which that is not promised
 ANSWERED_AT_MOST = 40  # seconds until each association has had an answer, or has ended
+JOINS_FOR = 45  # seconds after a step in which a node came back: it takes its clients within 30 s
 
 
 class Runner:
@@ -37,7 +40,8 @@ class Runner:
         self._events: list[dict] = []  # of this step
         self._placed: dict[str, list[str]] = {}  # the nodes of each client
         self._open: dict[str, str] = {}  # the places of operations that have not been undone
-        self._sampler = Sampler(lab.pid_files(), [lab.vip], self._note)
+        self._joined = 0.0  # when a node came back last
+        self._sampler = Sampler(lab.pid_files(), lab.vips, self._note)
 
     def __enter__(self) -> Runner:
         missing = self._observe(wait="whole", seconds=WHOLE_AT_MOST, ask={"do": "ready"})["missing"]
@@ -72,7 +76,12 @@ class Runner:
                 for action in operation.does:
                     self._do(action, Step(name), self._open[name], must=False)
         self._lab.site = {}
+        for guest in sorted(self._lab.guests):
+            for playbook in (Playbook(third=True), THIRD_REMOVED):
+                self._lab.start(playbook, "reset", host=guest).end(PLAYBOOK_AT_MOST)
+        self._lab.guests.clear()
         self._lab.start(Playbook(), "reset").end(PLAYBOOK_AT_MOST)
+        self._lab.serve(Playbook(), Step("reset"), "")
 
     def step(self, step: Step) -> list[Violation]:
         """Do one step, say how it went, and return what was broken."""
@@ -85,21 +94,27 @@ class Runner:
         host = self._place(step, operation)
         standing, cut = set(self._open), self._cut()
         owners = any(self._operations[name].excuses.owners for name in self._open)
+        joining = began - self._joined < JOINS_FOR
         self._note("step", step=str(step), host=host)
+        # A host is out of reach at some time within its action: it is not counted from before that to after it.
+        if operation.cuts:
+            self._note("cut", host=host)
+        for action in operation.does:
+            self._do(action, step, host, must=before.whole or step.name == "completed")
         for name in operation.undoes:
             if self._open.pop(name, None) in cut:
                 self._note("join", host=host)
-        for action in operation.does:
-            self._do(action, step, host, must=before.whole or step.name == "completed")
         if any(step.name in other.undoes for other in self._operations.values()):
             self._open[step.name] = host
-        for gone in self._cut() - cut:
-            self._note("cut", host=gone)
         self._settle()
         self._note_all(self._lab.journal())
         context = Context(
-            layer=min(before.layer, self._belief.layer),
-            excuses=operation.excuses if not owners else dataclasses.replace(operation.excuses, owners=True),
+            layer=max(before.layer, self._belief.layer),
+            excuses=dataclasses.replace(
+                operation.excuses,
+                owners=operation.excuses.owners or owners,
+                nodes=operation.excuses.nodes or joining,
+            ),
             whole=self._belief.whole,
             faulty=any(self._operations[name].visible for name in standing & set(self._open)),
             node=host,
@@ -109,6 +124,8 @@ class Runner:
         self._note("context", **dataclasses.asdict(context))
         violations = checker.check(self._events, context)
         self._placed |= checker.of(self._events, "placed")[-1]["nodes"]
+        if operation.excuses.nodes and operation.undoes:
+            self._joined = time.time()
         verdict = "; ".join(map(str, violations)) or "as promised"
         print(f"{len(self.steps):3} {step!s:28} {host:6} {time.time() - began:4.0f} s  {verdict}", flush=True)
         return violations
@@ -137,12 +154,12 @@ class Runner:
 
     def _do(self, action: Action, step: Step, host: str, must: bool) -> None:
         match action:
-            case Tasks(name):
-                self._lab.fault(name, host)
+            case Tasks(name, everywhere):
+                self._lab.fault(name, self._lab.balancers if everywhere else [host])
             case Shell(command):
                 self._lab.execute(host, self._lab.fill(command, step, host))
             case Playbook():
-                self._play([action], step, host, must and not action.may_refuse)
+                self._play([action], step, host, must and self._belief.layer not in action.may_refuse)
             case Both(first, second):
                 self._play([first, second], step, host, must=False)
 
@@ -160,6 +177,10 @@ class Runner:
             # Who is refused takes back what he wrote into the inventory.
             if end["killed"] or (end["code"] == 0 and "--check" not in playbook.options):
                 self._lab.site, self._lab.former = self._lab.former if playbook.back else run.site, self._lab.site
+            if end["code"] == 0:
+                self._lab.serve(playbook, step, host)
+            if "--check" in playbook.options:
+                end["changed"] = {}  # what it would change
             self._note(
                 "run",
                 playbook=playbook.name,
@@ -173,8 +194,11 @@ class Runner:
 
     def _settle(self) -> None:
         """Wait until what the step caused has happened, and ask for it."""
-        standing = self._belief.fault
-        self._observe(**{"wait": "holder", "seconds": 10} if standing else {"wait": "whole", "seconds": WHOLE_AT_MOST})
+        if self._belief.fault:
+            self._observe(wait="holder", seconds=10)
+        else:
+            seconds = WHOLE_AT_MOST if self._belief.whole else HALF_AT_MOST
+            self._note("settled", missing=self._observe(wait="whole", seconds=seconds)["missing"])
         self._observe(ask={"do": "round", "seconds": ANSWERED_AT_MOST})
         seen = self._observe(ask={"do": "report", "since": time.time(), "silent": True})
         self._note("placed", nodes=seen["paths"]["nodes"])

@@ -45,7 +45,7 @@ from .journal import Journal
 from .stored import Stored
 from .visits import Visits
 
-ASK_TIMEOUT = 120  # seconds
+ASK_TIMEOUT = 180  # seconds: a node that is silent lets each visit wait for journal.PATIENCE
 
 
 async def run(config: dict) -> None:

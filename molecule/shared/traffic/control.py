@@ -54,11 +54,13 @@ class Control:
         return all(0.02 * number < answers.get(kind, 0) < 0.9 * number for kind, number in self._pieces.items())
 
     async def round(self, seconds: float) -> dict:
-        """Wait until each association but the silent ones has had an answer or has ended; return the others."""
+        """Wait until each association but the silent ones has had an answer or has ended, and each newcomer's visit has
+        ended; return the other associations.
+        """
         began = time.time()
         waiting = {number for number, association in self._journal.alive.items() if association.kind != "silent"}
-        alive = self._journal.alive
-        while waiting and time.time() - began < seconds:
+        alive, coming = self._journal.alive, set(self._visits.coming)
+        while (waiting or coming & self._visits.coming) and time.time() - began < seconds:
             await asyncio.sleep(POLL)
             waiting = {number for number in waiting if number in alive and alive[number].answered < began}
         return {

@@ -23,6 +23,7 @@ class Visits:
         kinds = {"dicom": EchoConnection, "query": EchoConnection, "mwl": EchoConnection, "web": WebConnection}
         self._kinds: dict[int, type[Connection]] = {config["ports"][name]: kind for name, kind in kinds.items()}
         self._places = list(itertools.product(self._kinds, config["clients"]))
+        self.coming: set[asyncio.Task] = set()  # the newcomers whose visits have not ended
 
     async def visit(self, kind: str, client: str, port: int) -> dict:
         """Visit a service; return from which port, and why the visit broke, if it did."""
@@ -54,8 +55,7 @@ class Visits:
 
     async def work(self) -> None:
         """Visit one place after another, whether or not the visits before have ended."""
-        coming: set[asyncio.Task] = set()
         for port, client in itertools.cycle(self._places):
-            coming.add(task := asyncio.create_task(self.visit("new", client, port)))
-            task.add_done_callback(coming.discard)
+            self.coming.add(task := asyncio.create_task(self.visit("new", client, port)))
+            task.add_done_callback(self.coming.discard)
             await asyncio.sleep(1 / NEWCOMERS)

@@ -12,7 +12,7 @@ import json
 import pytest
 from history import checker
 from history.checker import Context
-from history.operations import Excuses
+from history.operation import Excuses
 
 WELL = {
     "event": "run", "playbook": "site", "code": 0, "killed": False, "changed": {"lb1": 0}, "said": "", "must": True,
@@ -91,6 +91,12 @@ def test_a_few_newcomers_may_fail_where_an_operation_says_so():
     assert promises(FAILED, {**BROKEN, "answers": 0}, excuses=Excuses(newcomers=1)) == ["newcomers"]
 
 
+def test_the_newcomers_of_a_silent_node_may_fail_and_no_others():
+    silent = {"excuses": Excuses("node", silent=True), "node": "pacs1", "placed": {"198.51.100.2": ["pacs1"]}}
+    assert promises(FAILED, **silent) == []
+    assert promises(FAILED, **{**silent, "node": "pacs2"}) == ["newcomers"]
+
+
 def test_what_was_acknowledged_is_found():
     assert promises({"event": "stored", "study": "1", "missing": []}) == []
     assert promises({"event": "stored", "study": "1", "missing": [7]}) == ["acknowledged"]
@@ -130,6 +136,12 @@ def test_of_two_runs_one_does_its_work():
     refused = {**WELL, "alone": False, "must": False, "code": 2, "differing": ["lb1:/etc/a"]}
     assert promises(refused, {**refused, "code": 0}) == []
     assert promises(refused, refused) == ["two at once"]
+
+
+def test_what_was_undone_leaves_a_whole_pair():
+    settled = {"event": "settled", "missing": ["lb2 is away"]}
+    assert promises(settled) == ["not whole"]
+    assert promises({**settled, "missing": []}) == promises(settled, whole=False) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from history.actions import Playbook
 from history.belief import Step
 from history.lab import Lab, Running
 from history.sampler import Sampler
@@ -39,15 +40,26 @@ def test_a_controller_that_is_killed_is_told_from_one_that_takes_too_long(tmp_pa
 def lab(tmp_path, monkeypatch):
     monkeypatch.setattr("history.lab.WORK", tmp_path)
     balancers = {"lb1": "pacs-lab-lb1", "lb2": "pacs-lab-lb2"}
-    addresses = {"lb1": "198.51.100.11", "lb2": "198.51.100.12"}
+    addresses = {"lb1": "198.51.100.11", "lb2": "198.51.100.12", "lb3": "198.51.100.13"}
     observer = {"vip": "198.51.100.10", "balancers": balancers}
-    return Lab({"environment": {}, "observer": observer, "nodes": {}, "addresses": addresses})
+    third = {"lb3": "pacs-lab-lb3"}
+    given = {"environment": {}, "observer": observer, "vips": [], "third": third, "nodes": {}, "addresses": addresses}
+    return Lab(given)
 
 
 def test_a_step_fills_in_its_value_and_its_place_and_leaves_other_braces(lab):
     text = {"a": {"b": "{value} on {host}, not {others}, {{ jinja }}"}, "c": 1}
     filled = lab.fill(text, Step.parse("deploy:8043"), "lb1")
     assert filled == {"a": {"b": "8043 on lb1, not 198.51.100.12, {{ jinja }}"}, "c": 1}
+
+
+def test_who_is_in_service_follows_from_what_the_playbooks_did(lab):
+    served = []
+    gone = Playbook("remove_loadbalancer", extra={"infinitt_host": "{host}"})
+    for playbook in (Playbook(third=True), gone, Playbook(options=("--check",)), Playbook("status"), Playbook()):
+        lab.serve(playbook, Step("third"), "lb1")
+        served.append(" ".join(lab.balancers))
+    assert served == ["lb1 lb2 lb3", "lb2 lb3", "lb2 lb3", "lb2 lb3", "lb1 lb2"]
 
 
 def test_a_sample_tells_who_has_the_vip_and_who_is_off(tmp_path):
