@@ -83,7 +83,7 @@ else
 	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
 	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
-	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
+	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
 endif
 
 # In the lab "spare". Nothing of it is drawn by a seed, and all of it takes an hour or more. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.

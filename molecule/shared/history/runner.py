@@ -22,7 +22,7 @@ from .operation import Operation
 from .operations import THIRD_REMOVED
 from .sampler import Sampler
 
-PLAYBOOK_AT_MOST = 240  # seconds
+PLAYBOOK_AT_MOST = 600  # seconds: a machine may be busy; what hangs takes longer
 WHOLE_AT_MOST = 60  # seconds until all is well again
 HALF_AT_MOST = 15  # seconds that a pair is given to become whole, of which that is not promised
 ANSWERED_AT_MOST = 40  # seconds until each association has had an answer, or has ended
