@@ -18,7 +18,14 @@ STATE = "/run/keepalived-guard/state.json"
 def gather() -> dict:
     """Return what the module keepalived_info does of the guard."""
     unit = _systemd.inspect(UNIT)
-    answer = {"running": False, "held": "", "split_brain": "", "split_brain_since": 0, "ignored": {}}
+    answer = {
+        "running": False,
+        "held": "",
+        "split_brain": "",
+        "split_brain_since": 0,
+        "ignored": {},
+        "handed_over": {"at": 0, "reason": ""},
+    }
     try:
         with open(STATE, encoding="utf-8") as file:
             known = json.load(file)

@@ -134,9 +134,14 @@ guard:
         - By sender, the advertisements that Keepalived ignores, since they came from no peer or were forwarded by
           somebody. C(count), the C(ttl) and the moment (C(last)) of the last one.
       type: dict
+    handed_over:
+      description:
+        - When it has handed the VIPs over last, because no node answered this host and one answered another (C(at), in
+          seconds since the epoch; 0 for never), and the C(reason), as a clause.
+      type: dict
   sample:
     {running: true, enabled: true, outdated: [], held: "", split_brain: "", split_brain_since: 0,
-     ignored: {203.0.113.9: {count: 12, ttl: 64, last: 1795532752.3}}}
+     ignored: {203.0.113.9: {count: 12, ttl: 64, last: 1795532752.3}}, handed_over: {at: 0, reason: ""}}
 instances:
   description: Its VRRP instances.
   type: list

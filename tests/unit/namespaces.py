@@ -119,7 +119,7 @@ class Switch(Host):
 
 
 class FakeHAProxy(threading.Thread):
-    """Answers `show stat` on a socket; `states` by node's name, all nodes of all services. None: it is silent."""
+    """Answers `show stat` on a socket; `states` by node's name, all nodes of all services."""
 
     def __init__(self, path: str, services: list[dict]) -> None:
         super().__init__(daemon=True)
@@ -144,7 +144,10 @@ class FakeHAProxy(threading.Thread):
                 return
             rows = ["# pxname,svname,status,check_status,weight"]
             for service in self.services:
-                rows += [f"{service['name']},{n['name']},{self.states[n['name']]},L4OK,1" for n in service["nodes"]]
+                for node in service["nodes"]:
+                    state = self.states[node["name"]]
+                    check = "L4TOUT" if state.startswith("DOWN") else "L4OK"
+                    rows.append(f"{service['name']},{node['name']},{state},{check},1")
             connection.sendall("\n".join(rows).encode() + b"\n")
 
 

@@ -112,6 +112,7 @@ def host(state="MASTER", services=("dicom",)):
                 "split_brain": "",
                 "split_brain_since": 0,
                 "ignored": {},
+                "handed_over": {"at": 0, "reason": ""},
             },
             "addresses": {"127.0.0.1": NOW - 90000, **({VIP: NOW - 7384} if holds else {})},
             "instances": [

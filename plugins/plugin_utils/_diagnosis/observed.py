@@ -86,6 +86,7 @@ class Guard(TypedDict):
 
     ``held``: why it keeps Keepalived in FAULT, ``split_brain``: who else has a VIP of this host, both as a clause.
     ``ignored``: by sender, how many advertisements were no peer's or were forwarded, and the TTL of the last one.
+    ``handed_over``: when it has handed the VIP over last (``at``, seconds since the epoch, 0 for never), and why.
     """
 
     running: bool
@@ -94,6 +95,7 @@ class Guard(TypedDict):
     split_brain: str
     split_brain_since: float
     ignored: Mapping[str, Mapping[str, Any]]
+    handed_over: Mapping[str, Any]
 
 
 class Keepalived(TypedDict):

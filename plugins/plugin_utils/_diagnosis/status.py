@@ -72,6 +72,7 @@ def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
     found = [*nodes.out(site, now)]
     for name, host in observed.items():
         found += daemons.restart_pending(name, host)
+        found += vip.handed_over(name, host, now)
         found += daemons.adverts_ignored(name, host)
         found += daemons.security_updates(name, host)
         found += nodes.unchecked(name, host)

@@ -16,7 +16,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     holders,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
+
+TOLD = 86400  # seconds for which a handover is worth knowing
 
 
 def one_holder(vip: str, observed: Observed, all_reached: bool) -> Iterator[Problem]:
@@ -61,6 +63,18 @@ def split_brain(name: str, host: Host) -> Iterator[Problem]:
             name,
             f"{name} is not the only owner of its VIP: {guard['split_brain']}.",
             "Find the other owner, and take the address away from it.",
+        )
+
+
+def handed_over(name: str, host: Host, now: float) -> Iterator[Problem]:
+    """A host that has lost its way to the nodes while it held the VIP. ``now``: seconds since the epoch."""
+    last = host["keepalived"]["guard"]["handed_over"]
+    if now - last["at"] < TOLD:
+        yield Problem(
+            "vip_handed_over",
+            name,
+            f"{name} handed the VIP over {span(now - last['at'])} ago: {last['reason']}.",
+            f"Check cables, routes and firewalls between {name} and the nodes.",
         )
 
 

@@ -18,12 +18,21 @@ import time
 
 import namespaces
 import pytest
-from namespaces import Host, Switch, until
+from keepalived_guard.handover import TAKEOVER
+from namespaces import FakeHAProxy, Host, Switch, until
 
 LIB = pathlib.Path(__file__).parents[3] / "roles/keepalived/files/lib"
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden/layer4/lb1/keepalived.conf"
 VIP = "198.51.100.10"
 NUMBERS = (11, 12)
+LASTS = 1  # second, in place of five: for how long no node must answer a holder
+START = f"""
+import sys
+sys.path.insert(0, '{LIB}')
+from keepalived_guard import daemon, successor
+successor.LASTS = {LASTS}
+daemon.serve()
+"""
 INTERVAL = 0.5  # seconds between advertisements: other tests keep the machine busy
 MISSING = namespaces.missing(("keepalived", "ip", "nsenter", "unshare"))
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
@@ -38,9 +47,17 @@ class Balancer(Host):
         self.journal = directory / f"{number}.addresses"
         self("mount", "-t", "tmpfs", "none", "/tmp")
         self("mkdir", "-p", "/etc/keepalived", "/run/keepalived-guard")
-        tell = ["/bin/sh", "-c", 'echo "$1 $3 $4" >> /run/events', "tell"]
-        self.settings = {"hold_file": "/run/keepalived.guard", "pipe": "/run/keepalived.fifo", "on_event": tell}
+        tell = ["/bin/sh", "-c", 'echo "$1 $3 $4" >> /run/events; echo "$5" >> /run/reasons', "tell"]
+        self.settings = {
+            "hold_file": "/run/keepalived.guard",
+            "pipe": "/run/keepalived.fifo",
+            "on_event": tell,
+            "haproxy_socket": "/run/haproxy.sock",
+            "peers_port": 1025,
+        }
         self.write("/etc/keepalived/guard.json", json.dumps(self.settings))
+        services = [{"name": "dicom", "nodes": [{"name": "pacs1"}, {"name": "pacs2"}]}]
+        self.haproxy = FakeHAProxy(f"/proc/{self.holder.pid}/root/run/haproxy.sock", services)
         self.configure()
         self.start("ip", "-ts", "-o", "monitor", "address", stdout=self.journal.open("w"))
 
@@ -61,9 +78,19 @@ class Balancer(Host):
         self.write("/etc/keepalived/keepalived.conf", text)
 
     def guard(self) -> subprocess.Popen:
-        self.process = self.start(sys.executable, "-BIS", str(LIB), stdout=self.log.open("a"), stderr=subprocess.STDOUT)
+        self.process = self.start(
+            sys.executable, "-BIS", "-c", START, stdout=self.log.open("a"), stderr=subprocess.STDOUT
+        )
         assert until(lambda: "state.json" in self("ls", "/run/keepalived-guard")), self.log.read_text()
         return self.process
+
+    def sees(self, *states: str) -> None:
+        """Let HAProxy report its nodes so."""
+        self.haproxy.states.update(zip(("pacs1", "pacs2"), states))
+
+    def power_off(self) -> None:
+        self.haproxy.listener.close()
+        super().power_off()
 
     def keepalived(self) -> None:
         self.start("keepalived", "--dont-fork", stdout=subprocess.DEVNULL)
@@ -173,3 +200,40 @@ def test_a_split_brain_is_told_within_five_seconds_at_both_ends(pair):
     pair[1]("ip", "link", "set", "eth0", "down")
     assert until(lambda: "FAULT" in pair[1]("cat", "/run/others", check=False), 5), "it is used without a restart"
     assert pair[0].has() and pair[0].log.read_text().count("Split brain: ") == 1
+
+
+def test_a_holder_that_no_node_answers_hands_over_to_one_that_a_node_answers(pair):
+    pair[0].sees("DOWN", "DOWN")
+    assert until(pair[1].has, LASTS + 5), pair[0].log.read_text()
+    settle(pair)
+    assert pair[1].has() and overlap(pair) == 0 and absent(pair) < TAKEOVER
+    assert pair[0].told()[-2:] == ["state MASTER FAULT", "state FAULT BACKUP"]
+    assert "no node answers this host, and one answers 198.51.100.12\n" in pair[0]("cat", "/run/reasons")
+    known = json.loads(pair[0]("cat", "/run/keepalived-guard/state.json"))
+    assert known["handed_over"]["reason"] and known["held"] == ""
+    # The way there and back within 5 min, by a host that has not handed over itself.
+    pair[0].sees("UP", "UP")
+    pair[1].sees("DOWN", "DOWN")
+    assert until(lambda: "so the VIP stays for 29" in pair[1].log.read_text(), LASTS + 5)
+    assert pair[1].has() and not pair[0].has()
+
+
+def test_a_holder_that_no_node_answers_keeps_the_vip_where_nobody_is_better(pair):
+    def nothing_moves(why):
+        time.sleep(LASTS + 2)
+        assert pair[0].has() and not pair[1].has() and "handed over" not in pair[0].log.read_text(), why
+
+    for balancer in pair:
+        balancer.sees("DOWN", "DOWN")
+    nothing_moves("no node answers the other one")
+    pair[1]("sh", "-c", "echo 1 > /run/keepalived.handover")
+    assert until(lambda: "state BACKUP FAULT" in pair[1].told())
+    pair[1].sees("UP", "DOWN")
+    nothing_moves("the other one is in FAULT")
+    pair[1]("nft", "add table inet t; add chain inet t i { type filter hook input priority 0; }")
+    pair[1]("nft", "add rule inet t i udp dport 1025 drop")
+    pair[1]("sh", "-c", "echo 0 > /run/keepalived.handover")
+    assert until(lambda: "state FAULT BACKUP" in pair[1].told())
+    nothing_moves("the other one is not heard")
+    pair[1]("nft", "delete table inet t")
+    assert until(pair[1].has, LASTS + 5), pair[0].log.read_text()

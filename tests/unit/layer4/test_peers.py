@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from layer4 import keepalived, peers, system
+from layer4 import _questions, keepalived, peers, system
 
 OWN = "127.0.0.1"
 READY = {"keepalived": ["BACKUP"], "haproxy": True, "fault": ""}
@@ -73,7 +73,7 @@ def test_a_peer_says_whether_it_is_ready(peer):
     _responder, port, said = peer
     assert peers.any_ready(OWN, ["127.0.0.1"], port)
     said["keepalived"] = ["FAULT"]
-    time.sleep(peers.FRESH)
+    time.sleep(_questions.FRESH)
     assert not peers.any_ready(OWN, ["127.0.0.1"], port)
 
 

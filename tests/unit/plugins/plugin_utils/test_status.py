@@ -405,3 +405,21 @@ def test_who_still_comes_to_a_former_vip(observed):
     (problem,) = status.notices(of, observed, NOW)
     assert problem.code == "former_vip"
     assert problem.text == "The former VIP 198.51.100.9 was last used by 203.0.113.7 (dicom, 2026-11-24 15:05 UTC)."
+
+
+def test_a_handover_for_want_of_nodes_is_known_for_a_day(observed):
+    last = {"at": NOW - 720, "reason": "no node answers this host, and one answers 198.51.100.12"}
+    observed["lb2"]["keepalived"]["guard"]["handed_over"] = last
+    (notice,) = status.notices(SITE, observed, NOW)
+    assert (notice.code, notice.where) == ("vip_handed_over", "lb2")
+    assert notice.text == (
+        "lb2 handed the VIP over 12 min ago: no node answers this host, and one answers 198.51.100.12."
+    )
+    assert status.notices(SITE, observed, NOW + 86400) == []
+
+
+def test_advertisements_that_keepalived_ignores_are_a_notice(observed):
+    observed["lb1"]["keepalived"]["guard"]["ignored"] = {"203.0.113.9": {"count": 12, "ttl": 64, "last": NOW}}
+    (notice,) = status.notices(SITE, observed, NOW)
+    assert (notice.code, notice.where) == ("adverts_ignored", "lb1")
+    assert notice.text.startswith("lb1 has ignored 12 VRRP advertisements from 203.0.113.9")

@@ -6,7 +6,11 @@
 
 It listens to the VRRP advertisements of this host's peers. While one of them announces another router id or another
 first VIP than this host has in keepalived.conf, or runs, this host does not take the VIP: Keepalived would ignore such
-an advertisement, and each of the two hosts would believe itself alone. It never touches a host that has the VIP.
+an advertisement, and each of the two hosts would believe itself alone. That never touches a host that has the VIP.
 
-`advert`, `conf` and `judge` are pure; `link` has the sockets, `events` the user's command, `daemon` the loop.
+As the holder it sees by HAProxy's checks whether any node answers this host, and hands the VIP over where none does and
+one answers the host that would take it.
+
+`advert`, `conf`, `judge` and `successor` are pure; `link` and `handover` have the sockets, `events` the user's command,
+`daemon` the loop.
 """

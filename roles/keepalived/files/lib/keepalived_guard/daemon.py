@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import pathlib
@@ -15,9 +14,11 @@ import socket
 import time
 from dataclasses import dataclass
 
-from . import _addresses, _neighbours, advert, conf, judge, link, process
+from . import _addresses, _neighbours, advert, conf, judge, link, process, system
 from .advert import Announced, Packet
 from .events import Events
+from .handover import Handover
+from .system import notify, say
 
 CONFIGURATION = pathlib.Path("/etc/keepalived/keepalived.conf")
 SETTINGS = pathlib.Path("/etc/keepalived/guard.json")
@@ -35,12 +36,15 @@ STRANGERS = 20  # senders that are remembered
 @dataclass(frozen=True)
 class Settings:
     """What roles/keepalived wrote: the file that Keepalived tracks (another number than 0 is FAULT), the pipe that it
-    writes its states to, and the user's command.
+    writes its states to, the user's command, HAProxy's socket (empty: it is not asked), and the UDP port on which the
+    load balancers ask each other.
     """
 
     hold_file: str
     pipe: str
     on_event: list[str]
+    haproxy_socket: str
+    peers_port: int
 
 
 class Guard:
@@ -58,23 +62,25 @@ class Guard:
         self.state, self.state_since = "", time.time()
         self.split_since = 0.0
         self.ignored: dict[str, dict] = {}
-        self.remember()
+        known = self.remember()
+        self.handover = Handover(known.get("handed_over", {}))
         self.hold("")
 
-    def remember(self) -> None:
-        """Know what the former process knew, so that nothing is told twice."""
+    def remember(self) -> dict:
+        """Know what the former process knew, so that nothing is told twice; return all of it."""
         try:
             known = json.loads(STATE.read_text())
             self.state, self.state_since = known["state"], known["since"]
             self.ignored = known["ignored"]
+            return known
         except (OSError, ValueError, KeyError, TypeError):
-            pass
+            return {}
 
     # --- what is known ---
 
     def configure(self) -> None:
         """Read the files anew where they have changed. One that is being written is not read."""
-        read = _identity(CONFIGURATION) + _identity(SETTINGS)
+        read = system.identity(CONFIGURATION) + system.identity(SETTINGS)
         if read == self.read:
             return
         try:
@@ -85,6 +91,7 @@ class Guard:
         if instance is None:
             return
         self.settings, self.instance, self.read = settings, instance, read
+        self.handover.configure(settings.haproxy_socket, settings.peers_port, instance)
         self.listen()
 
     def listen(self) -> None:
@@ -92,7 +99,7 @@ class Guard:
         instance = self.instance
         if instance is None:
             return
-        wanted = {_family(peer) for peer in instance.peers}
+        wanted = {link.family(peer) for peer in instance.peers}
         for family, known in list(self.links.items()):
             if family not in wanted or known.interface != instance.interface:
                 known.socket.close()
@@ -173,18 +180,19 @@ class Guard:
         here = set(self.vips()) & set(since)
         age = time.time() - min(since[vip] for vip in here) if here else None
         now, address = time.monotonic(), self.instance.address if self.instance else ""
+        self.pipe.open()
+        for state in self.pipe.states():
+            self.tell_state(state)
         difference = self.judge.difference(self.own(), now)
-        if self.held or self.judge.gives_way(address, age, now):
-            self.hold(difference)
+        gives_way = bool(self.held) or self.judge.gives_way(address, age, now)
+        self.handover.turn(bool(here), bool(self.judge.announcing(now)))
+        self.hold(self.handover.reason or (difference if gives_way else ""))
         self.owners = self.judge.two_owners(bool(here), time.monotonic())
         if here:
             self.ask_neighbours(here)
         else:
             self.answers = ""
         self.tell_split(self.owners or self.answers)
-        self.pipe.open()
-        for state in self.pipe.states():
-            self.tell_state(state)
         self.events.tend()
         self.report()
         return heard
@@ -213,14 +221,16 @@ class Guard:
             "split_brain": self.owners or self.answers,
             "split_brain_since": self.split_since,
             "ignored": self.ignored,
+            "handed_over": self.handover.handed_over,
         }
         new = STATE.with_suffix(".new")
         new.write_text(json.dumps(known))
         new.replace(STATE)
 
     def wait(self) -> None:
-        """Wait for an advertisement or a state, or for the time to look around."""
+        """Wait for an advertisement, a state or a question, or for the time to look around."""
         descriptors = [known.socket.fileno() for known in self.links.values()]
+        descriptors += [self.handover.socket.fileno()] if self.handover.socket else []
         select.select([one for one in (*descriptors, self.pipe.descriptor) if one >= 0], [], [], TICK)
 
 
@@ -233,27 +243,3 @@ def serve() -> None:
             notify("READY=1")
         notify("WATCHDOG=1")
         guard.wait()
-
-
-def say(message: str) -> None:
-    print(message, flush=True)
-
-
-def notify(message: str) -> None:
-    """Tell systemd (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.sendto(message.encode(), path.replace("@", "\0", 1) if path.startswith("@") else path)
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET if ipaddress.ip_address(address).version == 4 else socket.AF_INET6
-
-
-def _identity(path: pathlib.Path) -> tuple:
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -55,8 +55,8 @@ class Pipe:
         return LINE.findall(whole)
 
 
-def runs() -> Announced | None:
-    """Return what Keepalived would announce; None where it does not run or does not answer."""
+def instance() -> dict | None:
+    """Return what Keepalived says of its first instance; None where it does not run or does not answer."""
     try:
         instances = _keepalived.dump(
             _keepalived.daemon_pid(PID),
@@ -65,7 +65,14 @@ def runs() -> Announced | None:
             _keepalived.parse_json,
             time.monotonic() + PATIENCE,
         )
-        first = instances[0]
-        return Announced(first["virtual_router_id"], first["vips"][0].partition("/")[0])
+        return instances[0]
     except (_keepalived.NoAnswer, OSError, IndexError):
         return None
+
+
+def runs() -> Announced | None:
+    """Return what Keepalived would announce; None where it does not say."""
+    first = instance()
+    if first is None or not first["vips"]:
+        return None
+    return Announced(first["virtual_router_id"], first["vips"][0].partition("/")[0])

@@ -1,0 +1,100 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The handover of the VIP by a holder that no node answers: it asks the others, and each answers for itself."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from . import _haproxy, _questions, process, successor, system
+from .conf import Instance
+
+GREETING = b"keepalived-guard nodes? "
+ASK = 1.0  # seconds between two questions to HAProxy
+HAPROXY, ANSWER = 0.5, 0.9  # seconds that HAProxy has for an answer, and another load balancer
+TAKEOVER = 2.0  # seconds in which the other one must have taken the VIP
+
+
+class Handover:
+    """This host's part. ``reason``: why it keeps from the VIP now, until the other one has it; empty otherwise."""
+
+    def __init__(self, handed_over: Mapping[str, Any]) -> None:
+        """``handed_over``: what it was in the former process, if it was."""
+        self.haproxy, self.port, self.address = "", 0, ""
+        self.peers: list[str] = []
+        self.responder = _questions.Responder(GREETING)
+        self.candidate = successor.Candidate()
+        self.asked = self.until = 0.0
+        self.reason = self.stays = ""
+        self.handed_over = {"at": 0.0, "reason": "", **handed_over}
+
+    def configure(self, haproxy: str, port: int, instance: Instance) -> None:
+        """``haproxy``: the socket of HAProxy; empty where none is to be asked. ``port``: of the questions, UDP."""
+        self.haproxy, self.port, self.address = haproxy, port, instance.address
+        # A load balancer that is alone has its own VIP as a peer.
+        self.peers = [peer for peer in instance.peers if haproxy and peer not in instance.vips]
+        problem = self.responder.configure(instance.address, port, self.peers)
+        if problem:
+            system.say(problem)
+
+    @property
+    def socket(self) -> socket.socket | None:
+        return self.responder.socket
+
+    def turn(self, is_holder: bool, is_succeeded: bool) -> None:
+        """Answer what was asked, and decide. ``is_succeeded``: another load balancer announces itself."""
+        self.responder.respond(self.answer)
+        now = time.monotonic()
+        if self.reason:
+            if not is_succeeded and now > self.until:
+                system.say(f"Nobody has taken the VIP within {TAKEOVER:g} s.")
+            if is_succeeded or now > self.until:
+                self.reason = ""
+        elif is_holder and self.peers and now - self.asked >= ASK:
+            self.asked = now
+            self.decide()
+
+    def decide(self) -> None:
+        """As the holder: hand over, where no node answers this host and one answers another, for long enough."""
+        answers: dict[str, dict] = {}
+        if self.node_answers() is False:
+            answers = dict(_questions.ask(self.address, self.peers, self.port, GREETING, ANSWER))
+        found, now = successor.successor(answers), time.monotonic()
+        if not self.candidate.lasts(found, now):
+            self.stays = ""
+            return
+        reason = f"no node answers this host, and one answers {found}"
+        pause = successor.pause([self.age(), *(its.get("handed_over") for its in answers.values())])
+        if pause <= 0:
+            system.say(f"The VIP is handed over: {reason}.")
+            self.reason, self.until = reason, now + TAKEOVER
+            self.handed_over = {"at": time.time(), "reason": reason}
+        elif not self.stays:
+            self.stays = f"It was handed over a while ago, so the VIP stays for {pause:.0f} s although {reason}."
+            system.say(self.stays)
+
+    def age(self) -> float | None:
+        """How many seconds ago this host has handed over."""
+        return time.time() - self.handed_over["at"] if self.handed_over["at"] else None
+
+    def node_answers(self) -> bool | None:
+        try:
+            text = _haproxy.ask(self.haproxy, "show stat -1 4 -1", HAPROXY)
+            return successor.node_answers(_haproxy.parse_stat(text))
+        except (_haproxy.NoAnswer, KeyError):
+            return None
+
+    def answer(self) -> dict[str, Any]:
+        """What the other load balancers are told."""
+        instance = process.instance() or {"state": "", "priority": 0}
+        return {
+            "state": instance["state"],
+            "priority": instance["priority"],
+            "node_answers": self.node_answers(),
+            "handed_over": self.age(),
+        }
