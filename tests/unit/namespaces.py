@@ -142,12 +142,12 @@ class FakeHAProxy(threading.Thread):
         with connection:
             if b"show stat" not in connection.recv(64) or self.silent:
                 return
-            rows = ["# pxname,svname,status,check_status,weight"]
+            rows = ["# pxname,svname,status,check_status,weight,addr"]
             for service in self.services:
                 for node in service["nodes"]:
                     state = self.states[node["name"]]
                     check = "L4TOUT" if state.startswith("DOWN") else "L4OK"
-                    rows.append(f"{service['name']},{node['name']},{state},{check},1")
+                    rows.append(f"{service['name']},{node['name']},{state},{check},1,{node.get('address', '')}:104")
             connection.sendall("\n".join(rows).encode() + b"\n")
 
 

@@ -24,6 +24,7 @@ from namespaces import FakeHAProxy, Host, Switch, until
 LIB = pathlib.Path(__file__).parents[3] / "roles/keepalived/files/lib"
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden/layer4/lb1/keepalived.conf"
 VIP = "198.51.100.10"
+NODES = "198.51.100.20"  # and the number of each
 NUMBERS = (11, 12)
 LASTS = 1  # second, in place of five: for how long no node must answer a holder
 START = f"""
@@ -56,8 +57,10 @@ class Balancer(Host):
             "peers_port": 1025,
         }
         self.write("/etc/keepalived/guard.json", json.dumps(self.settings))
-        services = [{"name": "dicom", "nodes": [{"name": "pacs1"}, {"name": "pacs2"}]}]
-        self.haproxy = FakeHAProxy(f"/proc/{self.holder.pid}/root/run/haproxy.sock", services)
+        nodes = [{"name": f"pacs{number}", "address": f"{NODES}{number}"} for number in (1, 2)]
+        self.haproxy = FakeHAProxy(
+            f"/proc/{self.holder.pid}/root/run/haproxy.sock", [{"name": "dicom", "nodes": nodes}]
+        )
         self.configure()
         self.start("ip", "-ts", "-o", "monitor", "address", stdout=self.journal.open("w"))
 
@@ -208,7 +211,7 @@ def test_a_holder_that_no_node_answers_hands_over_to_one_that_a_node_answers(pai
     settle(pair)
     assert pair[1].has() and overlap(pair) == 0 and absent(pair) < TAKEOVER
     assert pair[0].told()[-2:] == ["state MASTER FAULT", "state FAULT BACKUP"]
-    assert "no node answers this host, and one answers 198.51.100.12\n" in pair[0]("cat", "/run/reasons")
+    assert "no node answers this host, and a node answers 198.51.100.12\n" in pair[0]("cat", "/run/reasons")
     known = json.loads(pair[0]("cat", "/run/keepalived-guard/state.json"))
     assert known["handed_over"]["reason"] and known["held"] == ""
     # The way there and back within 5 min, by a host that has not handed over itself.
@@ -237,3 +240,17 @@ def test_a_holder_that_no_node_answers_keeps_the_vip_where_nobody_is_better(pair
     nothing_moves("the other one is not heard")
     pair[1]("nft", "delete table inet t")
     assert until(pair[1].has, LASTS + 5), pair[0].log.read_text()
+
+
+def test_a_holder_whose_link_to_the_nodes_goes_down_does_not_wait_for_its_checks(pair):
+    holder = pair[0]
+    holder("ip", "link", "add", "nodes0", "type", "veth", "peer", "name", "far0")
+    for device in ("nodes0", "far0"):
+        holder("ip", "link", "set", device, "up")
+    holder("ip", "route", "add", f"{NODES}0/29", "dev", "nodes0")
+    time.sleep(1.5)  # it looks every second
+    holder("ip", "link", "set", "far0", "down")
+    assert until(pair[1].has, 4), holder.log.read_text()
+    assert "handed over: nodes0 is down, and a node answers 198.51.100.12.\n" in holder.log.read_text()
+    settle(pair)
+    assert pair[1].has()

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from keepalived_guard import successor
+from keepalived_guard import paths, successor
 from keepalived_guard.successor import LASTS, PAUSE, Candidate
 
 PEER, THIRD = "198.51.100.12", "198.51.100.9"
@@ -31,6 +31,7 @@ def row(status="UP", check="L4OK"):
         ([row("UP", "INI"), row("DOWN", "L4TOUT")], None),
         ([row("UP", "* INI")], None),
         ([row("no check", "")], None),
+        ([{}], None),
         ([], None),
     ],
 )
@@ -85,3 +86,13 @@ def test_it_must_be_the_same_one_for_a_while_without_a_break():
 )
 def test_whoever_has_handed_over_last_there_is_a_pause(ages, left):
     assert successor.pause(ages) == left
+
+
+def test_where_the_nodes_are():
+    rows = [{"addr": "198.51.100.21:104"}, {"addr": "[2001:db8::21]:104"}, {"addr": ""}, {}]
+    assert successor.addresses(rows) == {"198.51.100.21", "2001:db8::21"}
+
+
+def test_an_interface_that_does_not_exist_is_down_and_none_is_not_known():
+    assert paths.devices_to(["127.0.0.1", "::1", "/run/a-socket", "a name"]) == {"lo"}
+    assert paths.are_down(["gone0"]) and not paths.are_down(["gone0", "lo"]) and not paths.are_down([])

@@ -408,12 +408,12 @@ def test_who_still_comes_to_a_former_vip(observed):
 
 
 def test_a_handover_for_want_of_nodes_is_known_for_a_day(observed):
-    last = {"at": NOW - 720, "reason": "no node answers this host, and one answers 198.51.100.12"}
+    last = {"at": NOW - 720, "reason": "no node answers this host, and a node answers 198.51.100.12"}
     observed["lb2"]["keepalived"]["guard"]["handed_over"] = last
     (notice,) = status.notices(SITE, observed, NOW)
     assert (notice.code, notice.where) == ("vip_handed_over", "lb2")
     assert notice.text == (
-        "lb2 handed the VIP over 12 min ago: no node answers this host, and one answers 198.51.100.12."
+        "lb2 handed the VIP over 12 min ago: no node answers this host, and a node answers 198.51.100.12."
     )
     assert status.notices(SITE, observed, NOW + 86400) == []
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from . import _haproxy, _questions, process, successor, system
+from . import _haproxy, _questions, paths, process, successor, system
 from .conf import Instance
 
 GREETING = b"keepalived-guard nodes? "
@@ -27,6 +27,7 @@ class Handover:
         """``handed_over``: what it was in the former process, if it was."""
         self.haproxy, self.port, self.address = "", 0, ""
         self.peers: list[str] = []
+        self.devices: set[str] = set()  # that led to the nodes when one answered last
         self.responder = _questions.Responder(GREETING)
         self.candidate = successor.Candidate()
         self.asked = self.until = 0.0
@@ -60,15 +61,22 @@ class Handover:
             self.decide()
 
     def decide(self) -> None:
-        """As the holder: hand over, where no node answers this host and one answers another, for long enough."""
+        """As the holder: hand over, where no node answers this host and one answers another, for long enough. Where no
+        link leads to the nodes any more, that is at once.
+        """
+        servers, is_cut = self.servers(), paths.are_down(self.devices)
+        node_answers = successor.node_answers(servers)
+        if node_answers and not is_cut:
+            self.devices = paths.devices_to(successor.addresses(servers))
         answers: dict[str, dict] = {}
-        if self.node_answers() is False:
+        if is_cut or node_answers is False:
             answers = dict(_questions.ask(self.address, self.peers, self.port, GREETING, ANSWER))
         found, now = successor.successor(answers), time.monotonic()
-        if not self.candidate.lasts(found, now):
+        if not self.candidate.lasts(found, now, 0 if is_cut else successor.LASTS):
             self.stays = ""
             return
-        reason = f"no node answers this host, and one answers {found}"
+        why = f"{' and '.join(sorted(self.devices))} is down" if is_cut else "no node answers this host"
+        reason = f"{why}, and a node answers {found}"
         pause = successor.pause([self.age(), *(its.get("handed_over") for its in answers.values())])
         if pause <= 0:
             system.say(f"The VIP is handed over: {reason}.")
@@ -82,12 +90,12 @@ class Handover:
         """How many seconds ago this host has handed over."""
         return time.time() - self.handed_over["at"] if self.handed_over["at"] else None
 
-    def node_answers(self) -> bool | None:
+    def servers(self) -> list[dict[str, str]]:
+        """Return the servers' lines of `show stat`; none where HAProxy does not answer."""
         try:
-            text = _haproxy.ask(self.haproxy, "show stat -1 4 -1", HAPROXY)
-            return successor.node_answers(_haproxy.parse_stat(text))
-        except (_haproxy.NoAnswer, KeyError):
-            return None
+            return _haproxy.parse_stat(_haproxy.ask(self.haproxy, "show stat -1 4 -1", HAPROXY))
+        except _haproxy.NoAnswer:
+            return []
 
     def answer(self) -> dict[str, Any]:
         """What the other load balancers are told."""
@@ -95,6 +103,6 @@ class Handover:
         return {
             "state": instance["state"],
             "priority": instance["priority"],
-            "node_answers": self.node_answers(),
+            "node_answers": successor.node_answers(self.servers()),
             "handed_over": self.age(),
         }

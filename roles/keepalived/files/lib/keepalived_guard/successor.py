@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Seconds for which that must be so: a node that starts is seen by one host before the other.
+# Seconds for which that must be so where the links are up: a node that starts is seen by one host before the other.
 LASTS = 5.0
 # Seconds between two such handovers, whichever host hands over: a network that comes and goes moves nothing to and fro.
 PAUSE = 300.0
@@ -25,10 +25,16 @@ def node_answers(rows: Iterable[Mapping[str, str]]) -> bool | None:
 
     ``rows``: the servers' lines of `show stat`. Of one in maintenance nothing is known.
     """
-    checks = {row["check_status"].lstrip("* ") for row in rows if not row["status"].startswith("MAINT")}
+    tested = [row for row in rows if not (row.get("status") or "").startswith("MAINT")]
+    checks = {(row.get("check_status") or "").lstrip("* ") for row in tested}
     if checks & PASSED:
         return True
     return None if not checks or checks & NOT_YET else False
+
+
+def addresses(rows: Iterable[Mapping[str, str]]) -> set[str]:
+    """Return the addresses of the nodes: column addr is `198.51.100.21:104` or `[2001:db8::21]:104`."""
+    return {(row.get("addr") or "").rpartition(":")[0].strip("[]") for row in rows} - {""}
 
 
 def successor(answers: Mapping[str, Mapping[str, Any]]) -> str:
@@ -50,11 +56,11 @@ class Candidate:
     def __init__(self) -> None:
         self._host, self._since = "", 0.0
 
-    def lasts(self, found: str, now: float) -> bool:
+    def lasts(self, found: str, now: float, seconds: float = LASTS) -> bool:
         """Has it been the same for long enough? ``found``: that of now, empty where there is none."""
         if found != self._host:
             self._host, self._since = found, now
-        return bool(found) and now - self._since >= LASTS
+        return bool(found) and now - self._since >= seconds
 
 
 def pause(ages: Iterable[float | None]) -> float:
