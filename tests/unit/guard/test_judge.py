@@ -66,9 +66,10 @@ def test_two_that_announce_themselves_for_longer_than_a_takeover_are_a_split_bra
     assert judge.two_owners(True, 5) == "", "and it begins anew"
 
 
-def test_a_moment_of_two_owners_is_none():
-    judge = heard(OWN, 0)
-    assert [judge.two_owners(True, moment) for moment in (0, 1, 2, 3)] == [""] * 4
+@pytest.mark.parametrize("interval", [0.25, 0.5, 1])
+def test_a_moment_of_two_owners_is_none(interval):
+    judge = heard(OWN, 0, interval=interval)
+    assert [judge.two_owners(True, moment) for moment in range(8)] == [""] * 8
 
 
 def test_who_answers_for_a_vip_twice_is_another_owner():

@@ -11,6 +11,8 @@ an advertisement, and each of the two hosts would believe itself alone. That nev
 As the holder it sees by HAProxy's checks whether any node answers this host, and hands the VIP over where none does and
 one answers the host that would take it.
 
-`advert`, `conf`, `judge` and `successor` are pure; `link` and `handover` have the sockets, `events` the user's command,
-`daemon` the loop.
+What others than the peers announce it keeps from Keepalived, and counts.
+
+`advert`, `conf`, `judge` and `successor` are pure; `link` and `handover` have the sockets, `firewall` the rules,
+`events` the user's command, `daemon` the loop.
 """

@@ -15,8 +15,9 @@ import time
 from dataclasses import dataclass
 
 from . import _addresses, _neighbours, advert, conf, judge, link, process, system
-from .advert import Announced, Packet
+from .advert import Advert, Announced, Packet
 from .events import Events
+from .firewall import Firewall, Strangers
 from .handover import Handover
 from .system import notify, say
 
@@ -30,7 +31,6 @@ TICK = 0.5  # seconds; an advertisement is heard at once
 ASK = 1.5  # seconds between two questions to the neighbours: two answers are to be there within 5 s
 ANSWERS = 0.6  # seconds that these have
 LISTEN = 1.2  # seconds that it listens at its start, unless a peer is heard before
-STRANGERS = 20  # senders that are remembered
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Guard:
         self.held, self.owners, self.answers = "", "", ""
         self.state, self.state_since = "", time.time()
         self.split_since = 0.0
-        self.ignored: dict[str, dict] = {}
         known = self.remember()
+        self.firewall, self.strangers = Firewall(), Strangers(known.get("ignored", {}))
         self.handover = Handover(known.get("handed_over", {}))
         self.hold("")
 
@@ -71,7 +71,6 @@ class Guard:
         try:
             known = json.loads(STATE.read_text())
             self.state, self.state_since = known["state"], known["since"]
-            self.ignored = known["ignored"]
             return known
         except (OSError, ValueError, KeyError, TypeError):
             return {}
@@ -91,6 +90,7 @@ class Guard:
         if instance is None:
             return
         self.settings, self.instance, self.read = settings, instance, read
+        self.firewall.allow(instance.peers)
         self.handover.configure(settings.haproxy_socket, settings.peers_port, instance)
         self.listen()
 
@@ -134,16 +134,13 @@ class Guard:
                 if packet.source in (self.instance.peers if self.instance else []) and packet.ttl == advert.TTL:
                     self.judge.hear(packet.source, said, now)
                     heard = True
-                elif not packet.to_group and packet.source not in addresses:  # other routers use the group
-                    self.ignore(packet)
+                elif packet.source not in addresses and self.concerns(packet, said):
+                    self.strangers.note(packet.source, packet.ttl)
         return heard
 
-    def ignore(self, packet: Packet) -> None:
-        """Count what Keepalived ignores as well: a stranger's advertisement, or one that was forwarded."""
-        known = self.ignored.setdefault(packet.source, {"count": 0})
-        known.update(count=known["count"] + 1, last=time.time(), ttl=packet.ttl)
-        while len(self.ignored) > STRANGERS:
-            del self.ignored[min(self.ignored, key=lambda source: self.ignored[source]["last"])]
+    def concerns(self, packet: Packet, said: Advert) -> bool:
+        """Other routers use the group. One that uses our router id as well is wrongly set up."""
+        return not packet.to_group or bool(self.instance and said.announced.router_id == self.instance.router_id)
 
     def ask_neighbours(self, here: set[str]) -> None:
         """See whether anybody else answers for the VIPs that are here."""
@@ -175,6 +172,8 @@ class Guard:
     def turn(self) -> bool:
         """Hear, see, decide, and tell; return whether a peer was heard."""
         self.configure()
+        for (source, ttl), number in self.firewall.tend().items():
+            self.strangers.note(source, ttl, number)
         since = _addresses.held_since()
         heard = self.hear(set(since))
         here = set(self.vips()) & set(since)
@@ -220,7 +219,7 @@ class Guard:
             "held": self.held,
             "split_brain": self.owners or self.answers,
             "split_brain_since": self.split_since,
-            "ignored": self.ignored,
+            "ignored": self.strangers.known,
             "handed_over": self.handover.handed_over,
         }
         new = STATE.with_suffix(".new")

@@ -75,9 +75,11 @@ class Judge:
     def two_owners(self, has_vip: bool, now: float) -> str:
         """Say who else announces itself while this host has the VIP, for longer than a takeover lasts."""
         announcing = self.announcing(now) if has_vip else {}
-        self._beside_since = {source: self._beside_since.get(source, now) for source in announcing}
+        last = {source: self._heard[source][1] for source in announcing}
+        self._beside_since = {source: self._beside_since.get(source, when) for source, when in last.items()}
         for source, since in self._beside_since.items():
-            if now - since > max(TAKEOVER, 3 * announcing[source].interval):
+            # One advertisement is remembered for longer than that: it goes on only while others follow.
+            if last[source] - since > max(TAKEOVER, 3 * announcing[source].interval):
                 return f"{source} announces the {announcing[source].announced} while this host has the VIP"
         return ""
 

@@ -76,3 +76,18 @@ def runs() -> Announced | None:
     if first is None or not first["vips"]:
         return None
     return Announced(first["virtual_router_id"], first["vips"][0].partition("/")[0])
+
+
+def peers() -> set[str] | None:
+    """Return the addresses that Keepalived hears: none where it does not run, None where it does not answer."""
+    try:
+        pid = _keepalived.daemon_pid(PID)
+    except _keepalived.NoAnswer:
+        return set()
+    try:
+        data = _keepalived.dump(
+            pid, _keepalived.DATA_SIGNAL, "keepalived.data", _keepalived.parse_data, time.monotonic() + PATIENCE
+        )
+    except (_keepalived.NoAnswer, OSError):
+        return None
+    return {peer for its in data["peers"].values() for peer in its}

@@ -2,17 +2,37 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journal, systemd and files."""
+"""Other programs, the journal, systemd and files."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 import socket
+import subprocess
+
+TIMEOUT = 5  # seconds; a program that hangs must not outlast the watchdog
 
 
 def say(message: str) -> None:
     print(message, flush=True)
+
+
+def run(*command: str, stdin: str = "") -> str | None:
+    """Run a program; return its output, None where it failed."""
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            universal_newlines=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def notify(message: str) -> None:

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeps what others than the peers announce from Keepalived, and counts it.
+
+Keepalived ignores such an advertisement, and yet begins to wait anew for the moment of its own next one (seen with
+2.2.7). Where they come faster than its own, it never announces itself, and the peer takes the VIP as well.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import time
+from collections.abc import Iterable
+
+from . import advert, process, system
+
+LOOK = 2.0  # seconds between two looks at the table
+STRANGERS = 20  # senders that are remembered
+
+TABLE = "inet keepalived_guard"
+# By sender and TTL; each is forgotten a day after the last one.
+SET = "set {name} {{ typeof {key}; size 64; flags dynamic,timeout; timeout 1d; counter; }}"
+KEYS = {"strangers4": "ip saddr . ip ttl", "strangers6": "ip6 saddr . ip6 hoplimit"}
+RULES = """\
+table {table}
+delete table {table}
+table {table} {{
+    {sets}
+    chain input {{
+        type filter hook input priority filter - 5; policy accept;
+        meta l4proto != {protocol} accept
+        # A load balancer that is alone sends to itself. Other routers use the groups, which Keepalived does not hear.
+        iif lo accept
+        ip daddr 224.0.0.0/4 accept
+        ip6 daddr ff00::/8 accept
+        {peers}
+        {counts}
+        counter drop
+    }}
+}}
+"""
+
+
+def rules(peers: Iterable[str]) -> str:
+    """Return what nft is given: from these addresses VRRP passes, if it comes from this link."""
+    accepted = []
+    for peer in sorted(peers):
+        name, ttl = ("ip", "ttl") if ipaddress.ip_address(peer).version == 4 else ("ip6", "hoplimit")
+        accepted.append(f"{name} saddr {peer} {name} {ttl} {advert.TTL} accept")
+    return RULES.format(
+        table=TABLE,
+        protocol=advert.PROTOCOL,
+        sets="\n    ".join(SET.format(name=name, key=key) for name, key in KEYS.items()),
+        peers="\n        ".join(accepted),
+        counts="\n        ".join(f"update @{name} {{ {key} }}" for name, key in KEYS.items()),
+    )
+
+
+def parse(listed: str) -> dict[tuple[str, int], int]:
+    """Return by sender and TTL how many have been dropped, from `nft --json list table`."""
+    found = {}
+    for item in json.loads(listed)["nftables"]:
+        for element in item.get("set", {}).get("elem", []):
+            sender, ttl = element["elem"]["val"]["concat"]
+            found[sender, ttl] = element["elem"]["counter"]["packets"]
+    return found
+
+
+class Firewall:
+    """Our table in the kernel."""
+
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+        self.loaded: set[str] | None = None
+        self.counts: dict[tuple[str, int], int] = {}
+        self.looked = 0.0
+        self.is_outdated = True
+        self.fault = ""
+
+    def allow(self, peers: Iterable[str]) -> None:
+        """From now on these are the peers, by the file, which Keepalived may not have read yet."""
+        self.wanted, self.is_outdated, self.looked = set(peers), True, 0.0
+
+    def tend(self) -> dict[tuple[str, int], int]:
+        """See now and then that the table is there; return what it has dropped since the last time."""
+        if not self.wanted or time.monotonic() - self.looked < LOOK:
+            return {}
+        self.looked = time.monotonic()
+        listed = system.run("nft", "--json", "list", "table", *TABLE.split()) if self.loaded is not None else None
+        now = parse(listed) if listed else {}
+        new = {key: count - self.counts.get(key, 0) for key, count in now.items()}
+        self.counts = now
+        if listed is None or self.is_outdated:
+            self.load()
+        return {key: count for key, count in new.items() if count > 0}
+
+    def load(self) -> None:
+        heard = process.peers()
+        if heard is None:
+            heard = self.loaded
+        if heard is None:
+            return  # it runs, and does not say with which peers
+        peers = self.wanted | heard
+        is_loaded = system.run("nft", "--file", "-", stdin=rules(peers)) is not None
+        self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
+        fault = "" if is_loaded else "nft refuses to keep from Keepalived what others than the peers announce."
+        if fault and fault != self.fault:
+            system.say(fault)
+        self.fault = fault
+
+
+class Strangers:
+    """Who has announced itself in vain: by sender how often, the moment and the TTL of the last time."""
+
+    def __init__(self, known: dict[str, dict]) -> None:
+        self.known = known
+
+    def note(self, source: str, ttl: int, number: int = 1) -> None:
+        its = self.known.setdefault(source, {"count": 0})
+        its.update(count=its["count"] + number, last=time.time(), ttl=ttl)
+        while len(self.known) > STRANGERS:
+            del self.known[min(self.known, key=lambda sender: self.known[sender]["last"])]
