@@ -184,7 +184,7 @@ class Guard:
             self.tell_state(state)
         difference = self.judge.difference(self.own(), now)
         gives_way = bool(self.held) or self.judge.gives_way(address, age, now)
-        self.handover.turn(bool(here), bool(self.judge.announcing(now)))
+        self.handover.turn(bool(here), self.judge.last_heard())
         self.hold(self.handover.reason or (difference if gives_way else ""))
         self.owners = self.judge.two_owners(bool(here), time.monotonic())
         if here:

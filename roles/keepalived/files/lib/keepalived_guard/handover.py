@@ -30,7 +30,7 @@ class Handover:
         self.devices: set[str] = set()  # that led to the nodes when one answered last
         self.responder = _questions.Responder(GREETING)
         self.candidate = successor.Candidate()
-        self.asked = self.until = 0.0
+        self.asked = self.began = 0.0
         self.reason = self.stays = ""
         self.handed_over = {"at": 0.0, "reason": "", **handed_over}
 
@@ -47,14 +47,16 @@ class Handover:
     def socket(self) -> socket.socket | None:
         return self.responder.socket
 
-    def turn(self, is_holder: bool, is_succeeded: bool) -> None:
-        """Answer what was asked, and decide. ``is_succeeded``: another load balancer announces itself."""
+    def turn(self, is_holder: bool, heard: float) -> None:
+        """Answer what was asked, and decide. ``heard``: when another load balancer has announced itself last."""
         self.responder.respond(self.answer)
         now = time.monotonic()
         if self.reason:
-            if not is_succeeded and now > self.until:
+            # What it announced before may be from the moment in which this host took the VIP.
+            is_succeeded = not is_holder and heard > self.began
+            if not is_succeeded and now - self.began > TAKEOVER:
                 system.say(f"Nobody has taken the VIP within {TAKEOVER:g} s.")
-            if is_succeeded or now > self.until:
+            if is_succeeded or now - self.began > TAKEOVER:
                 self.reason = ""
         elif is_holder and self.peers and now - self.asked >= ASK:
             self.asked = now
@@ -80,7 +82,7 @@ class Handover:
         pause = successor.pause([self.age(), *(its.get("handed_over") for its in answers.values())])
         if pause <= 0:
             system.say(f"The VIP is handed over: {reason}.")
-            self.reason, self.until = reason, now + TAKEOVER
+            self.reason, self.began = reason, now
             self.handed_over = {"at": time.time(), "reason": reason}
         elif not self.stays:
             self.stays = f"It was handed over a while ago, so the VIP stays for {pause:.0f} s although {reason}."

@@ -47,6 +47,10 @@ class Judge:
         self._first_heard = {source: self._first_heard[source] for source in self._heard}
         return {source: advert for source, (advert, _when) in self._heard.items()}
 
+    def last_heard(self) -> float:
+        """When a peer has announced itself last; 0 for never."""
+        return max((when for _advert, when in self._heard.values()), default=0.0)
+
     def difference(self, own: Collection[Announced], now: float) -> str:
         """Say which peer announces something else than this host has; empty where none does.
 
