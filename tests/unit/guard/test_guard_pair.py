@@ -66,14 +66,14 @@ class Balancer(Host):
         self.configure()
         self.start("ip", "-ts", "-o", "monitor", "address", stdout=self.journal.open("w"))
 
-    def configure(self, router_id: int = 10, vips: tuple[str, ...] = (VIP,)) -> None:
+    def configure(self, router_id: int = 10, vips: tuple[str, ...] = (VIP,), own: str = "", peer: str = "") -> None:
         """Write keepalived.conf, and load nothing."""
         text = re.sub(r"^vrrp_script (?s:.*?)^}$", "", GOLDEN.read_text(), flags=re.MULTILINE)
         text = re.sub(r"^    track_script (?s:.*?)^    }$", "", text, flags=re.MULTILINE)
         text = re.sub(r"^    notify_master .*$", "", text, flags=re.MULTILINE)
-        (peer,) = set(NUMBERS) - {self.number}
-        text = text.replace("unicast_src_ip 198.51.100.11", f"unicast_src_ip {self.address}")
-        text = text.replace("198.51.100.12 min_ttl", f"198.51.100.{peer} min_ttl")
+        (other,) = set(NUMBERS) - {self.number}
+        text = text.replace("unicast_src_ip 198.51.100.11", f"unicast_src_ip {own or self.address}")
+        text = text.replace("198.51.100.12 min_ttl", f"{peer or f'198.51.100.{other}'} min_ttl")
         text = text.replace("priority 254", f"priority {265 - self.number}")
         text = text.replace("advert_int 0.25", f"advert_int {INTERVAL}")
         text = text.replace("virtual_router_id 10", f"virtual_router_id {router_id}")
@@ -187,6 +187,19 @@ def test_what_both_must_have_in_common_is_changed_by_hand(pair):
     assert pair[0].has() and pair[0].has("198.51.100.9"), "they moved"
     assert absent(pair) < 4 * INTERVAL
     assert "state BACKUP FAULT" in pair[1].told()
+
+
+def test_the_address_of_the_holder_is_changed(pair):
+    """The standby hears the new one alone, which nobody uses yet."""
+    pair[0]("ip", "address", "add", "198.51.100.13/24", "dev", "eth0")
+    pair[1].configure(peer="198.51.100.13")
+    pair[1].reload()
+    time.sleep(8 * INTERVAL)  # twice as long as a takeover
+    pair[0].configure(own="198.51.100.13")
+    pair[0].reload()
+    settle(pair)
+    assert overlap(pair) == 0 and pair[0].has() and absent(pair) < 4 * INTERVAL, [lb.log.read_text() for lb in pair]
+    assert "and is no peer of this host any more" in pair[1].log.read_text()
 
 
 def test_the_standby_takes_over_when_the_one_that_it_waits_for_is_gone(pair):

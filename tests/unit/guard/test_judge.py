@@ -24,35 +24,43 @@ def heard(announced, *moments, priority=254, interval=0.25):
 
 @pytest.mark.parametrize("announced", OTHERS)
 def test_a_peer_that_announces_something_else_is_named(announced):
-    assert heard(announced, 0).difference({OWN}, 0.1) == (
+    assert heard(announced, 0).difference({OWN}, (), 0.1) == (
         f"{PEER} announces the {announced}, and this host has the {OWN}"
     )
 
 
 def test_a_peer_that_announces_the_same_is_no_reason():
-    assert heard(OWN, 0).difference({OWN}, 0.1) == ""
+    assert heard(OWN, 0).difference({OWN}, (), 0.1) == ""
+
+
+def test_a_former_peer_that_announces_itself_is_named():
+    assert (
+        heard(OWN, 0).difference({OWN}, {PEER}, 0.1)
+        == f"{PEER} announces the {OWN}, and is no peer of this host any more"
+    )
+    assert heard(OWN, 0).difference({OWN}, {"198.51.100.13"}, 0.1) == ""
 
 
 @pytest.mark.parametrize("announced", OTHERS)
 def test_what_runs_counts_as_much_as_what_is_written(announced):
-    assert heard(announced, 0).difference({announced, OWN}, 0.1)
+    assert heard(announced, 0).difference({announced, OWN}, (), 0.1)
 
 
 def test_who_gives_the_vip_up_may_come_back_with_another_router_id():
     judge = heard(OTHERS[0], 0)
     judge.hear(PEER, Advert(OTHERS[0], 0, 0.25), 0.1)
-    assert judge.difference({OWN}, 1)
-    assert judge.difference({OWN}, SILENCE * 0.25 + 0.01) == ""
+    assert judge.difference({OWN}, (), 1)
+    assert judge.difference({OWN}, (), SILENCE * 0.25 + 0.01) == ""
 
 
 def test_it_lasts_longer_than_a_host_that_takes_a_new_router_id_is_silent():
     judge = heard(OTHERS[0], 0, 1)
-    assert judge.difference({OWN}, 1 + 3.99 * 0.25), "three advertisements and the skew"
-    assert judge.difference({OWN}, 1 + SILENCE * 0.25 + 0.01) == ""
+    assert judge.difference({OWN}, (), 1 + 3.99 * 0.25), "three advertisements and the skew"
+    assert judge.difference({OWN}, (), 1 + SILENCE * 0.25 + 0.01) == ""
 
 
 def test_a_slow_peer_is_waited_for_longer():
-    assert heard(OTHERS[0], 0, interval=1).difference({OWN}, 5)
+    assert heard(OTHERS[0], 0, interval=1).difference({OWN}, (), 5)
 
 
 def test_two_that_announce_themselves_for_longer_than_a_takeover_are_a_split_brain():

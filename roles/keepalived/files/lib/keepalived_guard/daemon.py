@@ -131,7 +131,7 @@ class Guard:
                 said = advert.parse(packet.payload, link.ADDRESS_LENGTH[family])
                 if said is None:
                     continue
-                if packet.source in (self.instance.peers if self.instance else []) and packet.ttl == advert.TTL:
+                if packet.source in self.firewall.wanted | self.firewall.former and packet.ttl == advert.TTL:
                     self.judge.hear(packet.source, said, now)
                     heard = True
                 elif packet.source not in addresses and self.concerns(packet, said):
@@ -182,7 +182,7 @@ class Guard:
         self.pipe.open()
         for state in self.pipe.states():
             self.tell_state(state)
-        difference = self.judge.difference(self.own(), now)
+        difference = self.judge.difference(self.own(), self.firewall.former, now)
         gives_way = bool(self.held) or self.judge.gives_way(address, age, now)
         self.handover.turn(bool(here), self.judge.last_heard())
         self.hold(self.handover.reason or (difference if gives_way else ""))

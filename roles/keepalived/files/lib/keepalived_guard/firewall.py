@@ -74,6 +74,7 @@ class Firewall:
 
     def __init__(self) -> None:
         self.wanted: set[str] = set()
+        self.former: set[str] = set()  # peers that were in the file before, or that run
         self.loaded: set[str] | None = None
         self.counts: dict[tuple[str, int], int] = {}
         self.looked = 0.0
@@ -99,11 +100,11 @@ class Firewall:
 
     def load(self) -> None:
         heard = process.peers()
-        if heard is None:
-            heard = self.loaded
-        if heard is None:
+        if heard is None and self.loaded is None:
             return  # it runs, and does not say with which peers
-        peers = self.wanted | heard
+        # The former ones as well: it may not have read the file yet, and they may announce themselves still.
+        peers = self.wanted | (heard or set()) | (self.loaded or set())
+        self.former = peers - self.wanted
         is_loaded = system.run("nft", "--file", "-", stdin=rules(peers)) is not None
         self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
         fault = "" if is_loaded else "nft refuses to keep from Keepalived what others than the peers announce."

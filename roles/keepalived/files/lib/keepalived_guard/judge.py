@@ -51,12 +51,14 @@ class Judge:
         """When a peer has announced itself last; 0 for never."""
         return max((when for _advert, when in self._heard.values()), default=0.0)
 
-    def difference(self, own: Collection[Announced], now: float) -> str:
+    def difference(self, own: Collection[Announced], former: Collection[str], now: float) -> str:
         """Say which peer announces something else than this host has; empty where none does.
 
-        ``own``: what is written here, and what runs here.
+        ``own``: what is written here, and what runs here. ``former``: peers of before, whom Keepalived hears no more.
         """
         for source, advert in self.announcing(now).items():
+            if source in former:
+                return f"{source} announces the {advert.announced}, and is no peer of this host any more"
             for here in own:
                 if advert.announced != here:
                     return f"{source} announces the {advert.announced}, and this host has the {here}"
