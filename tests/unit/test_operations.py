@@ -36,6 +36,13 @@ def test_every_line_leads_somewhere():
     assert set(re.findall(r"\]\(#([\w-]+)\)", OPERATIONS)) <= anchors
 
 
+def test_a_page_is_short_enough_for_the_night():
+    """All but the first, which shows a whole screen."""
+    parts = re.split(r"^#+ (.+)$", OPERATIONS, flags=re.MULTILINE)
+    lengths = {heading: len(body.strip().splitlines()) for heading, body in zip(parts[1::2], parts[2::2])}
+    assert {heading for heading, lines in lengths.items() if lines > 20} == {"First: look"}
+
+
 def test_no_code_is_shown_that_does_not_exist():
     quoted = re.findall(r"\[([a-z0-9]+_[a-z0-9_]+)\]", OPERATIONS)
     assert quoted and set(quoted) <= set(codes())
