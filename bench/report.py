@@ -5,7 +5,8 @@
 
 usage: report.py RESULT RUNS PAGE
 
-RUNS is what runs.py measured. The plots go into a directory beside the page, with its name.
+RUNS is what runs.py measured. The plots go into a directory beside the page, with its name. The page's last section,
+which was measured by hand, is kept.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FULL_LINK, LAYER_7, TIMES = 0.99, 0.7, 2
 UNCHANGED = {"7": 8, "4": 10}
 HERE = pathlib.Path(__file__).parent
 QUIET = 10  # percent of the machine that other programs may use
+BY_HAND = "\n## What people do\n"
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -199,6 +201,11 @@ def runs(found: dict) -> str:
     return table(["layer", "what", "time", "target", "reached"], rows)
 
 
+def by_hand(page: pathlib.Path) -> str:
+    """Return the section of the page that no program measures, with its heading; empty where there is no page yet."""
+    return "".join(page.read_text().partition(BY_HAND)[1:]) if page.exists() else ""
+
+
 def main() -> None:
     result, timed, page = map(pathlib.Path, sys.argv[1:])
     found = json.loads(result.read_text())
@@ -225,7 +232,7 @@ def main() -> None:
         runs=runs(json.loads(timed.read_text())),
         verdicts=verdicts(cases, found["losses"]),
     )
-    page.write_text(text)
+    page.write_text(text + by_hand(page))
     draw(cases, found["losses"], page.with_suffix(""))
 
 
