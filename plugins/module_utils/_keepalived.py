@@ -74,6 +74,7 @@ def _instance(data: dict, stats: dict) -> dict:
         "last_transition": data["last_transition"],
         "interface": data.get("ifp_ifname"),
         "virtual_router_id": data["vrid"],
+        "advertisement": round(float(data["adver_int"]), 2),
         "priority": data["effective_priority"],
         "configured_priority": data["base_priority"],
         # "198.51.100.10/24 dev eth0 scope global set"

@@ -180,6 +180,9 @@ instances:
     virtual_router_id:
       description: Virtual router ID.
       type: int
+    advertisement:
+      description: Seconds between advertisements.
+      type: float
     peers:
       description: Addresses of the unicast peers.
       type: list
@@ -202,7 +205,8 @@ instances:
   sample:
     - {name: PACS, state: MASTER, since: 1795532752, vips: [198.51.100.10/24, 198.51.100.11/24],
        held: [198.51.100.10, 198.51.100.11], priority: 254, configured_priority: 254, interface: eth0,
-       virtual_router_id: 51, peers: [198.51.100.12], adverts_received: 0, adverts_sent: 629, became_master: 1}
+       virtual_router_id: 51, advertisement: 0.25, peers: [198.51.100.12], adverts_received: 0, adverts_sent: 629,
+       became_master: 1}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -122,6 +122,7 @@ def host(state="MASTER", services=("dicom",)):
                     "since": NOW - 7384,
                     "priority": 254 if holds else 253,
                     "virtual_router_id": 51,
+                    "advertisement": 0.25,
                     "vips": [VIP + "/24"],
                     "held": [VIP] if holds else [],
                     "interface": "eth0",

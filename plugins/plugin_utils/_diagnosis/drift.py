@@ -70,6 +70,7 @@ def _served(daemon: HAProxy) -> dict[str, str]:
 def _announced(daemon: Keepalived) -> dict[str, str]:
     return {
         "the virtual router ID": listed(str(instance["virtual_router_id"]) for instance in daemon["instances"]),
+        "the time between advertisements": listed(f"{its['advertisement']:g} s" for its in daemon["instances"]),
         "the list of VIPs": ", ".join(sorted(vip for instance in daemon["instances"] for vip in instance["vips"])),
     }
 

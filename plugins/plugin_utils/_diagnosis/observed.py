@@ -79,6 +79,7 @@ class Instance(TypedDict):
     held: list[str]
     interface: str
     virtual_router_id: int
+    advertisement: float
 
 
 class Guard(TypedDict):

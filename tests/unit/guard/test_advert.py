@@ -28,11 +28,11 @@ def packet(payload=V4, ttl=255, protocol=112, destination="c633640c", options=b"
 @pytest.mark.parametrize(
     "payload, length, expected",
     [
-        (V4, 4, Advert(Announced(51, "198.51.100.10"), 254, 0.25)),
-        (V4 + bytes([198, 51, 100, 9]), 4, Advert(Announced(51, "198.51.100.10"), 254, 0.25)),
-        (V6, 16, Advert(Announced(51, "2001:db8::10"), 254, 0.25)),
-        (V2, 4, Advert(Announced(51, "198.51.100.10"), 100, 1)),
-        (V4[:2] + b"\0" + V4[3:], 4, Advert(Announced(51, "198.51.100.10"), 0, 0.25)),
+        (V4, 4, Advert(Announced(51, "198.51.100.10", 0.25), 254)),
+        (V4 + bytes([198, 51, 100, 9]), 4, Advert(Announced(51, "198.51.100.10", 0.25), 254)),
+        (V6, 16, Advert(Announced(51, "2001:db8::10", 0.25), 254)),
+        (V2, 4, Advert(Announced(51, "198.51.100.10", 1), 100)),
+        (V4[:2] + b"\0" + V4[3:], 4, Advert(Announced(51, "198.51.100.10", 0.25), 0)),
     ],
 )
 def test_an_advertisement(payload, length, expected):
@@ -80,4 +80,4 @@ def test_no_bytes_break_it(data):
 def test_any_advertisement(router_id, priority, hundredths, vip):
     payload = bytes([0x31, router_id, priority, 1, hundredths >> 8, hundredths & 255, 0, 0]) + vip.packed
     found = advert.parse(payload, len(vip.packed))
-    assert found == Advert(Announced(router_id, str(ipaddress.ip_address(str(vip)))), priority, hundredths / 100)
+    assert found == Advert(Announced(router_id, str(ipaddress.ip_address(str(vip))), hundredths / 100), priority)

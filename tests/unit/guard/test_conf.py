@@ -40,8 +40,8 @@ vrrp_instance VI_2 { interface eth1
 @pytest.mark.parametrize(
     "name, announced, peers",
     [
-        ("pair", Announced(10, "198.51.100.10"), ["198.51.100.12"]),
-        ("ipv6", Announced(16, "2001:db8::10"), ["2001:db8::12"]),
+        ("pair", Announced(10, "198.51.100.10", 0.25), ["198.51.100.12"]),
+        ("ipv6", Announced(16, "2001:db8::10", 0.25), ["2001:db8::12"]),
     ],
 )
 def test_what_the_role_writes(name, announced, peers):
@@ -53,7 +53,7 @@ def test_what_the_role_writes(name, announced, peers):
 def test_what_a_person_writes():
     found = conf.parse(BY_HAND)
     assert found == conf.Instance(
-        51, "eth0", "", ["198.51.100.12"], {"198.51.100.10": "eth0", "198.51.100.9": "eth1"}, excluded={}
+        51, 1.0, "eth0", "", ["198.51.100.12"], {"198.51.100.10": "eth0", "198.51.100.9": "eth1"}, excluded={}
     )
 
 

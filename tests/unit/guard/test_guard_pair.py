@@ -66,7 +66,9 @@ class Balancer(Host):
         self.configure()
         self.start("ip", "-ts", "-o", "monitor", "address", stdout=self.journal.open("w"))
 
-    def configure(self, router_id: int = 10, vips: tuple[str, ...] = (VIP,), own: str = "", peer: str = "") -> None:
+    def configure(
+        self, router_id: int = 10, vips: tuple[str, ...] = (VIP,), own: str = "", peer: str = "", interval=INTERVAL
+    ) -> None:
         """Write keepalived.conf, and load nothing."""
         text = re.sub(r"^vrrp_script (?s:.*?)^}$", "", GOLDEN.read_text(), flags=re.MULTILINE)
         text = re.sub(r"^    track_script (?s:.*?)^    }$", "", text, flags=re.MULTILINE)
@@ -75,7 +77,7 @@ class Balancer(Host):
         text = text.replace("unicast_src_ip 198.51.100.11", f"unicast_src_ip {own or self.address}")
         text = text.replace("198.51.100.12 min_ttl", f"{peer or f'198.51.100.{other}'} min_ttl")
         text = text.replace("priority 254", f"priority {265 - self.number}")
-        text = text.replace("advert_int 0.25", f"advert_int {INTERVAL}")
+        text = text.replace("advert_int 0.25", f"advert_int {interval}")
         text = text.replace("virtual_router_id 10", f"virtual_router_id {router_id}")
         lines = [f"        {vip}/24 dev eth0\n" for vip in vips]
         excluded = f"    virtual_ipaddress_excluded {{\n{''.join(lines[1:])}    }}\n" if lines[1:] else ""
@@ -187,6 +189,17 @@ def test_what_both_must_have_in_common_is_changed_by_hand(pair):
     assert pair[0].has() and pair[0].has("198.51.100.9"), "they moved"
     assert absent(pair) < 4 * INTERVAL
     assert "state BACKUP FAULT" in pair[1].told()
+
+
+def test_the_interval_is_changed_to_a_longer_one_and_back(pair):
+    """A standby that expects advertisements more often than they come takes the VIP until the next one."""
+    for interval in (4 * INTERVAL, INTERVAL):
+        for balancer in reversed(pair):
+            balancer.configure(interval=interval)
+            balancer.reload()
+            time.sleep(4 * INTERVAL)
+        settle(pair)
+    assert overlap(pair) == 0 and pair[0].has() and pair[1].times(VIP) == [], [lb.log.read_text() for lb in pair]
 
 
 def test_the_address_of_the_holder_is_changed(pair):

@@ -6,19 +6,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from keepalived_guard.advert import Advert, Announced
 from keepalived_guard.judge import SILENCE, Judge
 
 PEER, MAC = "198.51.100.12", "5a:0c:63:c2:f8:b1"
-OWN = Announced(10, "198.51.100.10")
-OTHERS = [Announced(20, "198.51.100.10"), Announced(10, "198.51.100.9")]
+OWN = Announced(10, "198.51.100.10", 0.25)
+OTHERS = [replace(OWN, router_id=20), replace(OWN, first_vip="198.51.100.9"), replace(OWN, interval=0.1)]
 
 
-def heard(announced, *moments, priority=254, interval=0.25):
+def heard(announced, *moments, priority=254, interval=None):
     judge = Judge()
     for moment in moments:
-        judge.hear(PEER, Advert(announced, priority, interval), moment)
+        judge.hear(
+            PEER, Advert(announced if interval is None else replace(announced, interval=interval), priority), moment
+        )
     return judge
 
 
@@ -48,7 +52,7 @@ def test_what_runs_counts_as_much_as_what_is_written(announced):
 
 def test_who_gives_the_vip_up_may_come_back_with_another_router_id():
     judge = heard(OTHERS[0], 0)
-    judge.hear(PEER, Advert(OTHERS[0], 0, 0.25), 0.1)
+    judge.hear(PEER, Advert(OTHERS[0], 0), 0.1)
     assert judge.difference({OWN}, (), 1)
     assert judge.difference({OWN}, (), SILENCE * 0.25 + 0.01) == ""
 
@@ -67,7 +71,7 @@ def test_two_that_announce_themselves_for_longer_than_a_takeover_are_a_split_bra
     judge = Judge()
     found = []
     for quarter in range(20):
-        judge.hear(PEER, Advert(OWN, 253, 0.25), quarter / 4)
+        judge.hear(PEER, Advert(OWN, 253), quarter / 4)
         found.append(judge.two_owners(True, quarter / 4))
     assert not any(found[:9]) and all(found[9:])
     assert judge.two_owners(False, 5) == "", "this host has given way"

@@ -16,22 +16,29 @@ TTL = 255
 
 @dataclass(frozen=True)
 class Announced:
-    """What two hosts must have in common to hear each other."""
+    """What two hosts must have in common: the router id and the first VIP to hear each other, and the interval (in
+    seconds) since whoever expects advertisements more often than they come takes the VIP until the next one.
+    """
 
     router_id: int
     first_vip: str
+    interval: float
 
     def __str__(self) -> str:
-        return f"virtual router ID {self.router_id} with {self.first_vip}"
+        return f"virtual router ID {self.router_id} with {self.first_vip} every {self.interval:g} s"
 
 
 @dataclass(frozen=True)
 class Advert:
-    """An advertisement. Priority 0: its sender gives the VIP up. Interval: seconds until its next one."""
+    """An advertisement. Priority 0: its sender gives the VIP up."""
 
     announced: Announced
     priority: int
-    interval: float
+
+    @property
+    def interval(self) -> float:
+        """Seconds until the next one."""
+        return self.announced.interval
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def parse(payload: bytes, address_length: int) -> Advert | None:
     _kind, router_id, priority, _count, high, low = payload[:6]
     interval = ((high & 0x0F) << 8 | low) / 100 if payload[0] == 0x31 else low
     first = ipaddress.ip_address(payload[8 : 8 + address_length])
-    return Advert(Announced(router_id, str(first)), priority, interval)
+    return Advert(Announced(router_id, str(first), interval), priority)
 
 
 def parse_ipv4(packet: bytes) -> Packet | None:

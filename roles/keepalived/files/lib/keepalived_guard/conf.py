@@ -20,11 +20,12 @@ WORD = re.compile(r'"[^"]*"|[#!]|[{}]|[^\s{}"#!]+')
 class Instance:
     """A VRRP instance.
 
-    ``address``: this host's own, if one is written. ``vips``: the interface of each address, those that VRRP announces
-    first.
+    ``interval``: seconds between advertisements. ``address``: this host's own, if one is written. ``vips``: the
+    interface of each address, those that VRRP announces first.
     """
 
     router_id: int = 0
+    interval: float = 1.0
     interface: str = ""
     address: str = ""
     peers: list[str] = field(default_factory=list)
@@ -33,7 +34,7 @@ class Instance:
 
     @property
     def announced(self) -> Announced:
-        return Announced(self.router_id, next(iter(self.vips)))
+        return Announced(self.router_id, next(iter(self.vips)), self.interval)
 
 
 def parse(text: str) -> Instance | None:
@@ -56,6 +57,8 @@ def _read(instance: Instance, blocks: list[str], words: list[str]) -> None:
         return
     if not blocks and words[0] == "virtual_router_id":
         instance.router_id = int(words[1])
+    elif not blocks and words[0] == "advert_int":
+        instance.interval = round(float(words[1]), 2)
     elif not blocks and words[0] == "interface":
         instance.interface = words[1]
     elif not blocks and words[0] == "unicast_src_ip":

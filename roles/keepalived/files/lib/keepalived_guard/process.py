@@ -75,7 +75,7 @@ def runs() -> Announced | None:
     first = instance()
     if first is None or not first["vips"]:
         return None
-    return Announced(first["virtual_router_id"], first["vips"][0].partition("/")[0])
+    return Announced(first["virtual_router_id"], first["vips"][0].partition("/")[0], first["advertisement"])
 
 
 def peers() -> set[str] | None:
