@@ -4,10 +4,8 @@
 
 """What HAProxy carries on this host, and so what would break if the VIP left it now.
 
-`parse_sessions` and `parse_sockets` are pure; `look` asks every worker of HAProxy, and the kernel.
-
-HAProxy Management Guide, 9.3, `show sess`: a session is a TCP connection, or an HTTP request that is being answered. An
-idle HTTP connection has none, and is known to the kernel only. The same in 2.6 and in 3.0.
+`parse_sockets` is pure; `look` asks HAProxy and the kernel. An idle HTTP connection has no session, and is known to the
+kernel only.
 """
 
 from __future__ import annotations
@@ -17,27 +15,15 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from ._haproxy import NoAnswer, ask, parse_proc
+from . import _sessions
+from ._haproxy import NoAnswer
+from ._sessions import Session
 
 # What one more request takes, at most, before it counts as one that holds on. Seconds.
 BRIEF = 1.0
 
-_SESSION = re.compile(r"^(0x[0-9a-f]+): .*?\bsrc=(\S+) fe=(\S+) be=\S+ srv=(\S+) .*?\bage=(\S+)", re.MULTILINE)
-_AGE = re.compile(r"(\d+)([dhms])")
-_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SOCKET = re.compile(r"^(\S+)\s+(\d+)\s+(\d+)\s+(\S+):(\d+)\s+(\S+):(\S+)", re.MULTILINE)
 _CLOSING = ("FIN-WAIT-1", "CLOSING", "LAST-ACK")
-
-
-class Session(NamedTuple):
-    """`age` in seconds. `pid`: the old worker that has it; 0 for the current one."""
-
-    service: str
-    client: str
-    node: str
-    age: int
-    key: str
-    pid: int
 
 
 class Socket(NamedTuple):
@@ -59,16 +45,6 @@ class Service(NamedTuple):
     port: int
     mode: str
     forwarded: bool
-
-
-def parse_sessions(text: str, pid: int = 0) -> list[Session]:
-    """Parse the answer of `show sess`."""
-    sessions = []
-    for key, source, service, node, age in _SESSION.findall(text):
-        seconds = sum(int(number) * _SECONDS[unit] for number, unit in _AGE.findall(age))
-        client = source.rpartition(":")[0].strip("[]")
-        sessions.append(Session(service, client, "" if node == "<none>" else node, seconds, key, pid))
-    return sessions
 
 
 def parse_sockets(text: str) -> list[Socket]:
@@ -97,17 +73,17 @@ class Carried(NamedTuple):
 
     def lasting(self) -> list[Session]:
         """Return those that do not end by themselves in an instant: whole TCP connections and long requests."""
-        return [it for it in self.sessions if self.modes[it.service] == "tcp" or it.age > BRIEF]
+        return [it for it in self.sessions if self.modes[it.frontend] == "tcp" or it.age > BRIEF]
 
     def is_quiet(self) -> bool:
         return not self.sessions and not self.busy
 
     def unused(self) -> int:
         """Return how many HTTP connections wait for another request."""
-        return max(len(self.idle) - sum(self.modes[it.service] == "http" for it in self.sessions), 0)
+        return max(len(self.idle) - sum(self.modes[it.frontend] == "http" for it in self.sessions), 0)
 
 
-def look(services: list[Service], socket: str, master_socket: str, timeout: float = 3.0) -> Carried:
+def look(services: list[Service], master_socket: str, timeout: float = 3.0) -> Carried:
     """Ask HAProxy and the kernel. What does not answer carries nothing that is known."""
     modes = {service.name: service.mode for service in services}
     ends = {(service.address, service.port): service for service in services}
@@ -118,39 +94,27 @@ def look(services: list[Service], socket: str, master_socket: str, timeout: floa
         check=True,
         timeout=timeout,
     ).stdout
+    try:
+        sessions = _sessions.read(master_socket, timeout)
+    except NoAnswer:
+        sessions = []  # it hangs, or is being reloaded
     sockets = [it for it in parse_sockets(listed) if (it.address, it.port) in ends]
     busy = [it for it in sockets if is_busy(it, ends[it.address, it.port].mode)]
     return Carried(
         modes,
-        [it for it in _sessions(socket, master_socket, timeout) if it.service in modes],
+        [it for it in sessions if it.frontend in modes],
         busy,
         [it for it in sockets if it not in busy],
     )
 
 
-def _sessions(socket: str, master_socket: str, timeout: float) -> list[Session]:
-    found = []
-    try:
-        found += parse_sessions(ask(socket, "show sess", timeout))
-        for worker in parse_proc(ask(master_socket, "show proc", timeout))["workers"]:
-            if not worker["current"]:
-                pid = worker["pid"]
-                found += parse_sessions(ask(master_socket, "@!%d show sess" % pid, timeout), pid)
-    except (NoAnswer, ValueError):
-        pass  # it hangs, or the last old worker has just ended
-    return found
-
-
-def shut(sessions: list[Session], socket: str, master_socket: str, timeout: float = 3.0) -> None:
-    """Cut these sessions; their clients hear of it at once."""
+def shut(sessions: list[Session], master_socket: str, timeout: float = 3.0) -> None:
+    """Cut these sessions."""
     for it in sessions:
         try:
-            if it.pid:
-                ask(master_socket, "@!%d shutdown session %s" % (it.pid, it.key), timeout)
-            else:
-                ask(socket, "shutdown session %s" % it.key, timeout)
+            _sessions.end([it], master_socket, timeout)
         except NoAnswer:
-            pass  # its worker has ended, and with it the session
+            pass  # it has ended, and with it the session
 
 
 def in_words(carried: Carried, most: int = 20) -> list[str]:
@@ -159,7 +123,7 @@ def in_words(carried: Carried, most: int = 20) -> list[str]:
     lines = [
         "%s: %s%s, since %s UTC"
         % (
-            it.service,
+            it.frontend,
             it.client,
             " on " + it.node if it.node else "",
             time.strftime("%H:%M:%S", time.gmtime(now - it.age)),

@@ -81,7 +81,7 @@ def hand_over(plan: Plan) -> dict:
 
 
 def look(plan: Plan) -> _carried.Carried:
-    return _carried.look(plan.services, plan.socket, plan.master_socket)
+    return _carried.look(plan.services, plan.master_socket)
 
 
 def is_quiet_twice(plan: Plan) -> bool:
@@ -109,7 +109,7 @@ def move(plan: Plan, hold: Hold) -> dict:
     """Give the VIP away, and see that another host has taken it; else it comes back."""
     hold.renew()
     carried = look(plan)
-    _carried.shut(carried.sessions, plan.socket, plan.master_socket)
+    _carried.shut(carried.sessions, plan.master_socket)
     close_idle(carried.idle)
     found = result(cut=len(carried.sessions))
     write(plan.handover_file, "1\n")

@@ -13,6 +13,8 @@ import re
 import subprocess
 import time
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._test_clients import TEST_CLIENT
+
 PATIENCE = 20  # seconds for a program; what it has said by then counts
 # journalctl(1), --output=short-unix, and what HAProxy logs: 198.51.100.25:40314 [time] dicom:198.51.100.9 ...
 LOGGED = re.compile(r"^(?P<last>[0-9.]+) \S+ \S+: (?P<client>\S+):[0-9]+ (?:\[[^]]*\] )?(?P<service>[^\s~]+)~? ")
@@ -20,10 +22,6 @@ LOGGED = re.compile(r"^(?P<last>[0-9.]+) \S+ \S+: (?P<client>\S+):[0-9]+ (?:\[[^
 FLOW = re.compile(
     r"^(?:(?P<last>[0-9.]+) )?.*?src=(?P<client>\S+) dst=(?P<address>\S+) sport=[0-9]+ dport=(?P<port>[0-9]+)"
 )
-
-
-# Entries that `layer4 test-entry` puts into the connection table have these clients (RFC 5737, RFC 6666: nobody's).
-TEST_CLIENTS = ("192.0.2.1", "100::1")
 
 
 def visits(services: list[dict], lines: list[str], now: float) -> list[dict]:
@@ -42,7 +40,7 @@ def visits(services: list[dict], lines: list[str], now: float) -> list[dict]:
             found, name = flow, by_endpoint[flow["address"], flow["port"]]
         else:
             continue
-        if found["client"] in TEST_CLIENTS:
+        if found["client"] in TEST_CLIENT.values():
             continue
         key = found["client"], name
         last[key] = max(last.get(key, 0), float(found["last"] or now))

@@ -11,7 +11,7 @@ import json
 import time
 import types
 
-from layer4 import config, peers, status, sync, system
+from layer4 import _test_clients, config, peers, status, system
 
 
 def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
@@ -115,7 +115,7 @@ def test_sessions_are_those_of_the_vips_of_this_host_and_no_test_entries(told, m
     flows = [
         flow,
         {**flow, "ended": True},
-        {**flow, "client": sync.TEST_CLIENT[4]},
+        {**flow, "client": _test_clients.TEST_CLIENT[4]},
         {**flow, "node": "198.51.100.99"},
     ]
     monkeypatch.setattr(status.conntrack, "dump", lambda *which: flows)

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy, _layer4, _node_sessions
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy, _layer4, _node_sessions, _sessions
 
 HAPROXY = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
 pytestmark = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed")
@@ -60,7 +60,7 @@ def served(tmp_path, monkeypatch):
                 client = until(lambda: _connected(port))
                 client.settimeout(5)
                 client.sendall(b"hello")
-                until(lambda: _node_sessions.through_haproxy(master))
+                until(lambda: _sessions.read(master, 2))
                 path.write_text(CONFIGURATION.format(**given, more="disabled"))
                 process.send_signal(signal.SIGUSR2)
                 until(lambda: "# old workers\n" in _answers(master, "show proc") and len(_workers(master)) == 2)

@@ -18,8 +18,9 @@ import pytest
 from programs import in_namespace
 from rendering import REPOSITORY
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _carried, _handover, _hold
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._carried import Service, Session, Socket
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _carried, _handover, _hold, _sessions
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._carried import Service, Socket
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._sessions import Session
 
 VIP = "198.51.100.10"
 WEB = Service("web", VIP, 80, "http", False)
@@ -41,7 +42,7 @@ FIN-WAIT-1 0  1          198.51.100.10:80     198.51.100.59:40315
 
 
 def of(client="198.51.100.57", service="dicom", age=60):
-    return Session(service, client, "pacs1", age, "0x1", 0)
+    return Session(service, service, client, "pacs1", age, "0x1", 1)
 
 
 def at(port=104, state="ESTAB", unread=0, unsent=0):
@@ -52,9 +53,9 @@ def at(port=104, state="ESTAB", unread=0, unsent=0):
 
 
 def test_sessions_are_read_with_client_node_and_age():
-    assert [it[:4] for it in _carried.parse_sessions(SHOW_SESS)][1:] == [
-        ("dicom", "198.51.100.57", "pacs1", 3720),
-        ("web", "2001:db8::57", "", 4),
+    assert _sessions.parse(SHOW_SESS, 4711) == [
+        ("dicom", "dicom", "198.51.100.57", "pacs1", 3720, "0x55f21d2c0010", 4711),
+        ("web", "web", "2001:db8::57", "", 4, "0x55f21d2c0020", 4711),
     ]
 
 

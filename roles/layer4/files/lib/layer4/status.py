@@ -12,6 +12,7 @@ import pathlib
 import time
 
 from . import config, conntrack, daemon, firewall, peers, sync, sysctl, system
+from ._test_clients import TEST_CLIENT
 
 # Files that a process reads only as it starts.
 FILES = {
@@ -41,7 +42,7 @@ def sessions() -> list[dict]:
 
     A copy on another host may be of one that has ended, and a test entry is none.
     """
-    here, nobody = system.addresses(), set(sync.TEST_CLIENT.values())
+    here, nobody = system.addresses(), set(TEST_CLIENT.values())
     return [
         {"client": flow["client"], "service": service["name"], "node": node["name"]}
         for service in config.load().services

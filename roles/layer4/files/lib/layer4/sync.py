@@ -12,9 +12,9 @@ import sys
 import time
 
 from . import address, config, conntrack, system
+from ._test_clients import TEST_CLIENT
 
 CONNTRACKD = ("conntrackd", "-C", str(config.CONNTRACKD))
-TEST_CLIENT = {4: "192.0.2.1", 6: "100::1"}  # a client that cannot be: RFC 5737, RFC 6666
 
 
 def number(name: str, text: str) -> int:
