@@ -18,7 +18,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from . import _carried, _haproxy, _neighbours
+from . import _barred, _carried, _haproxy, _neighbours
 from ._addresses import held_since
 from ._hold import Hold
 
@@ -26,8 +26,10 @@ from ._hold import Hold
 # they are let in before they are held once more; for how long an idle HTTP connection may come to its end by itself.
 POLL, POLL_HELD, SETTLE, PAUSE, PATIENCE = 0.25, 0.02, 0.8, 3.0, 10.0
 
-# Seconds in which Keepalived takes the addresses off, and another host takes them; a multiple of what they need.
+# Seconds in which Keepalived takes the addresses off, and another host takes them; a multiple of what they need. After
+# BARRED this host may take them again, should this process have been killed.
 LEAVES, TAKEN, RETURNS = 2.0, 3.0, 10.0
+BARRED = LEAVES + TAKEN + 3.0
 
 
 class Plan(NamedTuple):
@@ -58,7 +60,7 @@ def wait_until(condition, seconds: float, poll: float = POLL_HELD) -> bool:
 
 
 def hand_over(plan: Plan) -> dict:
-    """Return what the module vip_handover returns. Raises CannotHold."""
+    """Return what the module vip_handover returns. Raises CannotHold, and CannotBar."""
     began = time.monotonic()
     deadline, not_before = began + plan.wait, began
     close_after_answers(plan, plan.wait + SETTLE)
@@ -112,7 +114,7 @@ def move(plan: Plan, hold: Hold) -> dict:
     _carried.shut(carried.sessions, plan.master_socket)
     close_idle(carried.idle)
     found = result(cut=len(carried.sessions))
-    write(plan.handover_file, "1\n")
+    _barred.bar(plan.handover_file, BARRED)
     try:
         if not wait_until(lambda: not holds(plan.vips), LEAVES):
             return {**found, "msg": "Keepalived did not take the VIP off this host within %g s." % LEAVES}
@@ -120,17 +122,12 @@ def move(plan: Plan, hold: Hold) -> dict:
         found["held_ms"] = round(hold.seconds * 1000)
         taken = wait_until(lambda: any(_neighbours.owners(plan.interface, plan.vips[:1], 0.5).values()), TAKEN)
     finally:
-        write(plan.handover_file, "0\n")
+        _barred.free(plan.handover_file)
         close_after_answers(plan, 0)
     if taken:
         return {**found, "moved": True}
     back = wait_until(lambda: holds(plan.vips), RETURNS)
     return {**found, "msg": "No other host took the VIP%s." % (", so it is here again" if back else "")}
-
-
-def write(path: str, text: str) -> None:
-    with open(path, "w") as file:
-        file.write(text)
 
 
 def close_idle(sockets: list[_carried.Socket]) -> None:

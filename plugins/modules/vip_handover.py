@@ -16,7 +16,8 @@ description:
   - Then it drops new connections to these services for an instant, without refusing them. Their clients try again a
     second later, and reach the other load balancer. The table of nftables that does it is C(inet pacs_handover); its
     elements expire after 2 s, whatever has become of this module.
-  - Where no other host takes the VIP, it is returned to this one.
+  - Where no other host takes the VIP, it is returned to this one. Should this module be killed, this host may hold the
+    VIP again after 8 s (M(pacs.loadbalancer.vip_barred)).
   - Connections that the kernel forwards (see O(services[].forwarded)) are neither waited for nor held.
   - Needs root, C(ss) and, for services that are not forwarded, C(nft).
 options:
@@ -138,6 +139,7 @@ waited_s:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _carried, _handover
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._barred import CannotBar
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._hold import CannotHold
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._neighbours import CannotAsk
 
@@ -169,7 +171,7 @@ def main() -> None:
         module.exit_json(changed=True, **_handover.result(holding_on=_carried.in_words(_handover.look(plan))))
     try:
         found = _handover.hand_over(plan)
-    except (CannotHold, CannotAsk) as error:
+    except (CannotHold, CannotBar, CannotAsk) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=found["moved"], **found)
 

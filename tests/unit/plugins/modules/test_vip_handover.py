@@ -18,7 +18,7 @@ import pytest
 from programs import in_namespace
 from rendering import REPOSITORY
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _carried, _handover, _hold, _sessions
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _barred, _carried, _handover, _hold, _sessions
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._carried import Service, Socket
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._sessions import Session
 
@@ -143,9 +143,16 @@ class Host:
         monkeypatch.setattr(_handover, "close_after_answers", lambda plan, seconds: None)
         monkeypatch.setattr(_handover, "close_idle", lambda sockets: None)
         monkeypatch.setattr(_handover, "holds", lambda vips: not self.is_asked())
+        self.asked: list[list] = []
+        monkeypatch.setattr(_barred, "_run", self.run)
         monkeypatch.setattr(_carried, "shut", lambda sessions, *sockets: self.cut.extend(sessions))
         monkeypatch.setattr(_handover._neighbours, "owners", lambda *asked: {VIP: ["mac"] if self.successor else []})
         monkeypatch.setattr(_hold, "_nft", lambda arguments, given="": self.held.append(arguments))
+
+    def run(self, command):
+        """Systemd takes the timer while nothing is barred yet."""
+        self.asked.append([*command[:1], self.is_asked()])
+        return subprocess.CompletedProcess(command, 0, "")
 
     def is_asked(self):
         return self.file.exists() and self.file.read_text() == "1\n"
@@ -162,6 +169,7 @@ def test_it_waits_for_the_association_and_then_moves(monkeypatch, tmp_path):
     assert found["moved"] and found["holding_on"] == [] and host.cut == []
     assert host.file.read_text() == "0\n"
     assert host.held[-1] == ["delete", "table", "inet", "pacs_handover"]
+    assert host.asked == [["systemctl", False], ["systemd-run", False], ["systemctl", False]]
 
 
 def test_it_gives_up_and_says_who_holds_on(monkeypatch, tmp_path):
@@ -200,6 +208,26 @@ def test_the_vip_comes_back_where_nobody_takes_it(monkeypatch, tmp_path):
 def test_what_is_forwarded_is_not_held(monkeypatch, tmp_path):
     host = Host(monkeypatch, tmp_path, carried())
     assert host.hand_over(services=[MWL])["moved"] and host.held == []
+
+
+def test_what_bars_a_host_is_ended_by_systemd_whatever_becomes_of_its_beginner(monkeypatch, tmp_path):
+    file, commands = tmp_path / "handover", []
+    monkeypatch.setattr(
+        _barred, "_run", lambda command: commands.append(command) or subprocess.CompletedProcess(command, 0, "")
+    )
+    _barred.bar(str(file), 8.0)
+    assert file.read_text() == "1\n"
+    _stopped, begun = commands
+    assert "--on-active=8000ms" in begun
+    subprocess.run(begun[begun.index("sh") :], check=True)
+    assert file.read_text() == "0\n"
+
+
+def test_nothing_is_barred_where_nothing_would_end_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(_barred, "_run", lambda command: subprocess.CompletedProcess(command, 1, "no bus"))
+    with pytest.raises(_barred.CannotBar, match="no bus"):
+        _barred.bar(str(tmp_path / "handover"), 8.0)
+    assert not (tmp_path / "handover").exists()
 
 
 # --- against a real HAProxy -----------------------------------------------------------------------------------------

@@ -1,0 +1,55 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keep the VIP from this host, by a file that Keepalived tracks.
+
+A timer of systemd ends it, whatever has become of whoever began it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+UNIT = "pacs-vip-barred"
+
+
+class CannotBar(Exception):
+    """systemd does not take the timer; the message is a sentence that says so."""
+
+
+def bar(path: str, seconds: float) -> None:
+    """Keep the VIP from this host for so many seconds at most, from now on. Raises CannotBar."""
+    _stop()
+    timer = ["--on-active=%dms" % (seconds * 1000), "--timer-property=AccuracySec=100ms"]
+    begin = ["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, *timer]
+    done = _run([*begin, "sh", "-c", 'echo 0 > "$0"', path])
+    if done.returncode:
+        raise CannotBar("systemd-run cannot begin a timer: %s" % done.stdout.strip())
+    _write(path, "1\n")
+
+
+def free(path: str) -> None:
+    """Let this host hold the VIP again."""
+    _write(path, "0\n")
+    _stop()
+
+
+def _stop() -> None:
+    _run(["systemctl", "stop", UNIT + ".timer"])  # there may be none
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        check=False,
+        timeout=10,
+    )
