@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from dataclasses import dataclass
 
 from ._check import Check
 from ._endpoint import Answer, ask, socket_limit
+from ._trust import Trust
 
 NODE_KEYS = ("name", "address", "weight", "backup", "max_connections")
 
@@ -52,11 +54,19 @@ def make_endpoints(nodes: list[dict], services: list[dict]) -> list[Endpoint]:
                 service["check_status"],
                 service["called_ae"],
                 service["calling_ae"],
+                _trust(service.get("tls")),
             )
         except ValueError as error:
             raise ValueError(f"service {name}: {error}") from error
         endpoints += [Endpoint(name, node["name"], node["address"], port, check) for node in _nodes_of(service, nodes)]
     return endpoints
+
+
+def _trust(tls: dict | None) -> Trust | None:
+    if tls is None:
+        return None
+    fingerprints = tuple(fingerprint.replace(":", "").lower() for fingerprint in tls["fingerprints"])
+    return Trust(tls.get("name") or "", tls.get("ca") or "", fingerprints, tls["verify"])
 
 
 def _nodes_of(service: dict, nodes: list[dict]) -> list[dict]:
@@ -131,6 +141,13 @@ def describe(endpoint: Endpoint, answer: Answer) -> dict:
         "total_ms": round(answer.total * 1000, 1),
         "error": failure and {"kind": failure.kind, "text": failure.text},
         "note": answer.note,
+        "certificate": answer.certificate
+        and {
+            "names": list(answer.certificate.names),
+            "not_after": answer.certificate.not_after,
+            "days_left": answer.certificate.days_left(time.time()),
+            "sha256": answer.certificate.sha256,
+        },
         "source": answer.source and dict(zip(("address", "port"), answer.source)),
     }
 

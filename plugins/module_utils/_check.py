@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from . import _http_head as http_head
 from ._dicom.items import CALLED_AE, CALLING_AE, check_ae_title
+from ._trust import Trust
 
 
 @dataclass(frozen=True)
 class Check:
     """How an endpoint is asked; raises ValueError, one sentence, for a value that cannot be.
 
-    kind: tcp, http, associate or echo. host: the HTTP Host header; empty: the endpoint's address.
+    kind: tcp, http, associate or echo. host: the HTTP Host header; empty: the endpoint's address. tls: what its
+    certificate must be; None: no TLS is spoken.
     """
 
     kind: str = "tcp"
@@ -25,6 +27,7 @@ class Check:
     status: str = http_head.CHECK_STATUS
     called_ae: str = CALLED_AE
     calling_ae: str = CALLING_AE
+    tls: Trust | None = None
 
     def __post_init__(self) -> None:
         http_head.check_path(self.path)

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from typing import Awaitable, Iterator, cast
 
 from . import _http_head as http_head
+from . import _tls, _trust, _x509
 from ._check import Check
 from ._deadline import Deadline
 from ._dicom.association import Requestor
@@ -24,12 +26,11 @@ from ._resolver import resolve
 
 _RECEIVE = 16384
 
-_RECEIVE = 16384
-
 # What each phase waits for, as the sentences name it.
 _AWAITED = {
     "resolve": "an address for its name",
     "connect": "a connection",
+    "tls": "a TLS handshake",
     "http": "an HTTP answer",
     "associate": "A-ASSOCIATE-AC",
     "echo": "C-ECHO-RSP",
@@ -61,6 +62,7 @@ class Conversation:
         self._check = check
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
+        self._tls: _tls.Stream | None = None
         self._requestor = Requestor(check.called_ae, check.calling_ae)
         self._phase = "resolve"
         self.latency: dict[str, float] = {}
@@ -68,6 +70,7 @@ class Conversation:
         self.failure: Failure | None = None
         self.note: str | None = None
         self.head: http_head.Head | None = None
+        self.certificate: _x509.Certificate | None = None
         self.source: tuple[str, int] | None = None
 
     async def within(self, seconds: float, phases: Awaitable[None]) -> None:
@@ -83,6 +86,8 @@ class Conversation:
     async def ask(self) -> None:
         """Carry out the whole check. Once answered_at is set, only the release is left."""
         await self.connect()
+        if self._check.tls:
+            await self.encrypt(self._check.tls)
         try:
             if self._check.kind == "http":
                 await self.ask_head()
@@ -120,6 +125,13 @@ class Conversation:
                         raise
                     self._socket.close()
 
+    async def encrypt(self, trust: _trust.Trust) -> None:
+        """Speak TLS from here on; raise Failure where the certificate is not as wanted."""
+        with self._in_phase("tls"):
+            self._tls = _tls.Stream(cast(socket.socket, self._socket), trust)
+            self.certificate = await self._tls.handshake()
+        self.note = _trust.note(self.certificate)
+
     async def ask_head(self) -> None:
         """Send HEAD; raise HttpError for a status that the check does not accept."""
         decoder = http_head.HeadDecoder()
@@ -155,13 +167,19 @@ class Conversation:
             return
         if self._requestor.associated:
             # Only if that takes no waiting (PS3.8 9.2, A-ABORT).
-            with contextlib.suppress(OSError):
-                self._socket.send(encode(Abort()))
+            if self._tls:
+                self._tls.send_at_once(encode(Abort()))
+            else:
+                with contextlib.suppress(OSError):
+                    self._socket.send(encode(Abort()))
         self._socket.close()
 
     async def _exchange(self, request: bytes, decoder: Requestor | http_head.HeadDecoder):
         connection = cast(socket.socket, self._socket)  # every phase comes after connect()
-        await self._loop.sock_sendall(connection, request)
+        if self._tls:
+            await self._tls.send(request)
+        else:
+            await self._loop.sock_sendall(connection, request)
         data = b""
         while True:
             answer = decoder.receive(data)
@@ -170,7 +188,7 @@ class Conversation:
             # Acknowledge at once: a peer with Nagle's algorithm that sends an answer in two parts, as DCMTK does,
             # otherwise waits 40 ms before the second. The kernel does not keep this setting.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            data = await self._loop.sock_recv(connection, _RECEIVE)
+            data = await (self._tls.receive() if self._tls else self._loop.sock_recv(connection, _RECEIVE))
             if not data:
                 how = "in the middle of" if decoder.pending else "without"
                 raise Failure("closed", f"closed the connection {how} {_AWAITED[self._phase]}")
@@ -183,6 +201,8 @@ class Conversation:
         self.latency[phase] = self._loop.time() - started
 
     def _failure(self, error: OSError) -> Failure:
+        if isinstance(error, ssl.SSLError):
+            return _tls.failure(error)
         kind, text = _ERRNOS.get(error.errno or 0, ("local", f"could not be asked ({error.strerror or error})"))
         if kind in ("reset", "timeout"):
             text += f" without {_AWAITED[self._phase]}"

@@ -14,6 +14,7 @@ from ._check import Check
 from ._conversation import Conversation
 from ._failure import Failure
 from ._http_head import Head
+from ._x509 import Certificate
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Answer:
     """What came of asking an endpoint.
 
     total, latency: seconds, in all and of each phase; note: what is worth saying although it is no failure; head: of an
-    HTTP answer; source: address and port from which the connection was made, if one was.
+    HTTP answer; source: address and port from which the connection was made, if one was; certificate: the peer's.
     """
 
     total: float
@@ -30,6 +31,7 @@ class Answer:
     note: str | None = None
     head: Head | None = None
     source: tuple[str, int] | None = None
+    certificate: Certificate | None = None
 
 
 async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
@@ -53,6 +55,7 @@ async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
         conversation.note,
         conversation.head,
         conversation.source,
+        conversation.certificate,
     )
 
 

@@ -14,6 +14,8 @@ KINDS = {
     "name_not_found": "name not found",
     "reset": "connection reset",
     "closed": "connection closed too early",
+    "tls": "no TLS, or none that is accepted",
+    "certificate": "a certificate that is not accepted",
     "http_status": "HTTP status that is not accepted",
     "rejected": "association rejected",
     "aborted": "association aborted",

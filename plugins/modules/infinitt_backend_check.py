@@ -94,6 +94,28 @@ options:
         description: The calling AE title of V(associate) and V(echo).
         type: str
         default: PACSLB
+      tls:
+        description:
+          - How TLS is spoken, before anything of the O(services[].check). Unset, none is.
+          - At least version 1.2. Where neither O(services[].tls.fingerprints) nor O(services[].tls.ca) is given, the
+            certificate must be of a CA that the host trusts.
+        type: dict
+        suboptions:
+          name:
+            description: The name to ask for, which the certificate must cover. By default any.
+            type: str
+          ca:
+            description: The CAs of which the certificate must be, in PEM, or the path of such a file on the host.
+            type: str
+          fingerprints:
+            description: The SHA-256 of certificates that are accepted, whoever issued them.
+            type: list
+            elements: str
+            default: []
+          verify:
+            description: Whether the certificate must be valid at all.
+            type: bool
+            default: true
   timeout:
     description: Seconds for each endpoint, from resolving its name to its last byte.
     type: float
@@ -208,14 +230,31 @@ endpoints:
         kind:
           description:
             - One of V(refused), V(timeout), V(no_route), V(name_not_found), V(reset), V(closed), V(http_status),
-              V(rejected), V(aborted), V(not_accepted) (the association but not Verification), V(echo_status),
-              V(wrong_pdu), V(malformed) (or another protocol), V(local) (the host that asks could not).
+              V(tls), V(certificate), V(rejected), V(aborted), V(not_accepted) (the association but not Verification),
+              V(echo_status), V(wrong_pdu), V(malformed) (or another protocol), V(local) (the host that asks could not).
           type: str
           sample: rejected
         text:
           description: The same as text, for DICOM with the terms of the standard.
           type: str
           sample: "rejected the association: rejected-permanent, DICOM UL service-user, called-AE-title-not-recognized"
+    certificate:
+      description: With O(services[].tls), what was presented; null where none was.
+      type: dict
+      contains:
+        names:
+          description: The names that it is for.
+          type: list
+          elements: str
+        not_after:
+          description: When it expires, in seconds since the epoch.
+          type: int
+        days_left:
+          description: Whole days until then.
+          type: int
+        sha256:
+          description: Its fingerprint.
+          type: str
     source:
       description: Address and port from which the connection was made; null where none was.
       type: dict
@@ -255,6 +294,15 @@ SERVICE = dict(
     check_status=dict(type="str", default=CHECK_STATUS),
     called_ae=dict(type="str", default=CALLED_AE),
     calling_ae=dict(type="str", default=CALLING_AE),
+    tls=dict(
+        type="dict",
+        options=dict(
+            name=dict(type="str"),
+            ca=dict(type="str"),
+            fingerprints=dict(type="list", elements="str", default=[]),
+            verify=dict(type="bool", default=True),
+        ),
+    ),
 )
 
 

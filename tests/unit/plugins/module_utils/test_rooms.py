@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[4]
 MODULE_UTILS = ROOT / "plugins/module_utils"
 PREFIX = "ansible_collections.pacs.loadbalancer.plugins.module_utils"
 # They have no socket, file or program of their own.
-PURE = {"_check", "_failure", "_http_head", "_timeline"} | {
+PURE = {"_check", "_failure", "_http_head", "_timeline", "_trust", "_x509"} | {
     f"_dicom.{path.stem}" for path in (MODULE_UTILS / "_dicom").glob("*.py")
 }
 OPENING = {"asyncio", "os", "pathlib", "selectors", "socket", "subprocess", "threading"}
