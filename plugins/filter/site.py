@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.rollback import Rollback
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files, sealed
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
 
@@ -37,7 +41,27 @@ def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peer
             "states": host.get("ansible_facts", {}).get("ansible_local", {}).get("nodes"),
             "facts": host.get("ansible_facts", {}) if name in asked and name not in lost else None,
         }
-    return as_dict(build(variables, inventory, services, defaults, int(peers_port), lost))
+    return as_dict(build(variables, inventory, services, defaults, int(peers_port), lost, read_file))
+
+
+def infinitt_pem_files(services, site, directory):
+    """Return the PEM files that HAProxy reads: see infinitt_pem_files.yml."""
+    return [
+        {
+            "path": f"{directory}/{file.name}",
+            **({"link": file.link} if file.link else {"content": base64.b64encode(file.content.encode()).decode()}),
+        }
+        for file in pem_files(services, site["services"], read_file)
+    ]
+
+
+def infinitt_sealed(services):
+    """Return the services with a hash in the place of each PEM text: see infinitt_sealed.yml."""
+    return sealed(services)
+
+
+def read_file(path):
+    return Path(path).read_text(encoding="utf-8")
 
 
 def infinitt_hosts(groups, without=()):
@@ -72,6 +96,8 @@ class FilterModule:
     def filters(self):
         return {
             "infinitt_site": infinitt_site,
+            "infinitt_pem_files": infinitt_pem_files,
+            "infinitt_sealed": infinitt_sealed,
             "infinitt_hosts": infinitt_hosts,
             "infinitt_rollback": infinitt_rollback,
         }

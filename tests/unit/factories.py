@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build as build_site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import no_file
 
 ROLE = Path(__file__).parents[2] / "roles/infinitt"
 PRODUCT = yaml.safe_load((ROLE / "vars/main/product.yml").read_text())
@@ -46,12 +47,11 @@ def hosts(**changes):
     return pair
 
 
-def build(site_hosts=None, lost=(), **written):
+def build(site_hosts=None, lost=(), reader=no_file, **written):
     """The site of a pair with one VIP and two nodes, or what ``written`` puts in their place."""
     variables = {**DEFAULTS, "infinitt_vip": "198.51.100.10/24", "infinitt_nodes": copy.deepcopy(NODES), **written}
-    return build_site(
-        variables, site_hosts or hosts(), PRODUCT["__infinitt_services"], PRODUCT["__infinitt_defaults"], 1024, lost
-    )
+    product = PRODUCT["__infinitt_services"], PRODUCT["__infinitt_defaults"]
+    return build_site(variables, site_hosts or hosts(), *product, 1024, lost, reader)
 
 
 def service(site, name):

@@ -244,11 +244,31 @@ def test_a_dry_run_of_a_deployed_pair_shows_a_change_and_makes_none(lab):
 # --- secrets ----------------------------------------------------------------------------------------------------------
 
 
+def self_signed():
+    """A certificate and its key, in PEM."""
+    request = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=pacs -keyout - -out -"
+    )
+    made = subprocess.run(
+        request.split(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    ).stdout
+    key, end, certificate = made.partition("-----END PRIVATE KEY-----\n")
+    return certificate, key + end
+
+
 def test_no_secret_is_in_any_output_or_log(lab):
-    canary = "CANARY-4d1f7a"
+    certificate, key = self_signed()
+    words = ["CANARY-4d1f7a", *key.splitlines()[1:-1]]
     # Base64 is no secret either, wherever the word begins in a text.
-    shapes = [canary, *(base64.b64encode(f"{' ' * shift}{canary}".encode())[4:-4].decode() for shift in range(3))]
-    secrets = {"infinitt_stats_port": 8404, "infinitt_stats_password": canary}
+    shapes = [
+        *words,
+        *(base64.b64encode(f"{' ' * shift}{word}".encode())[4:-4].decode() for word in words for shift in range(3)),
+    ]
+    secrets = {
+        "infinitt_stats_port": 8404,
+        "infinitt_stats_password": words[0],
+        "infinitt_services": {"web": {"tls": {"certificate": certificate, "key": key, "plain": "serve"}}},
+    }
     runs = [
         play("site", "-vvv", "--diff", "--check", **secrets),
         play("preflight", "-vvv", "--diff", **secrets),
@@ -258,6 +278,9 @@ def test_no_secret_is_in_any_output_or_log(lab):
     ]
     assert [run.code == 0 for run in runs] == [True, True, False, True, True], [run.said[-2000:] for run in runs]
     assert "stats auth" in lab["lb1"].check_output("cat /etc/haproxy/haproxy.cfg")
+    for name in PAIR:
+        assert lab[name].check_output("stat --format '%a %U' /etc/haproxy/tls/*").splitlines() == ["600 root"] * 2
+        assert key in lab[name].check_output("cat /etc/haproxy/tls/*.key") + "\n"
     logged = [lab[name].check_output("journalctl --boot --output cat") for name in PAIR]
     for shape in shapes:
         assert not any(shape in said for said in (*(run.said for run in runs), *logged)), shape

@@ -24,7 +24,9 @@ def probes(site: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     services = {service["name"]: service for service in site["services"]}
     forwarded = {service["name"] for service in site["layer4_services"]}
     found = {}
-    if (web := services.get("web")) and web["check"] == "http":
+    web = services.get("web")
+    plain = (web.get("tls") or {}).get("plain", "serve") if web else "close"
+    if web and web["check"] == "http" and plain != "close":
         found["web"] = {
             "check": "http",
             "planned_check": "http",
@@ -33,6 +35,8 @@ def probes(site: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "timeout": 3,
             **{key: web[key] for key in ("address", "port", "check_path", "check_host", "check_status")},
             "node_cookie": COOKIE if web["persistence"] == "cookie" and "web" not in forwarded else "",
+            # HAProxy itself redirects: no node has a part in it.
+            **({"check_status": "308", "node_cookie": ""} if plain == "redirect" else {}),
         }
     if dicom := services.get("dicom"):
         found["dicom"] = {

@@ -20,6 +20,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nod
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import Reader, no_file
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
@@ -38,6 +39,7 @@ def build(
     defaults: Mapping[str, Mapping[str, Any]],
     peers_port: int,
     lost: Sequence[str] = (),
+    reader: Reader = no_file,
 ) -> Site:
     """Return the site that the user's variables describe.
 
@@ -50,6 +52,7 @@ def build(
     ``services``, ``defaults``: the known services, and the defaults of each mode.
     ``peers_port``: where HAProxy listens on each host's own address.
     ``lost``: the load balancers that were asked and did not answer.
+    ``reader``: reads a file of the controller that the user names; without one, there is none.
     Nothing that a user writes raises: it is in ``problems`` of the result, all at once.
     """
     problems = Problems()
@@ -77,7 +80,7 @@ def build(
         )
         site_nodes = []
     its_services, service_vips = services_.read(
-        problems, given["infinitt_services"], site_nodes, vip, services, defaults, given["infinitt_layer"]
+        problems, given["infinitt_services"], site_nodes, vip, services, defaults, given["infinitt_layer"], reader
     )
     if site_nodes and vip and not its_services and not problems:
         problems.note("infinitt_services", "disables every service", "leave at least one enabled")

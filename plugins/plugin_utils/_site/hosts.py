@@ -67,9 +67,9 @@ def read(
                 )
         facts = inventory[name]["facts"]
         ports = [
-            {"address": service.address, "port": service.port, "for": service.name}
+            {"address": service.address, "port": port, "for": service.name}
             for service in services
-            if not service.route_of
+            for port in service.ports()
         ]
         ports.append({"address": own[name], "port": peers_port, "for": "HAProxy's peers"})
         if stats_port:

@@ -41,6 +41,12 @@ def check(
             "is set at layer 4, where the kernel decides how long a connection may be idle",
             "remove it, or set layer: 7",
         )
+    if "tls" in own:
+        problems.note(
+            f"{subject}.tls",
+            "is set at layer 4, where the kernel forwards connections as they come and the nodes terminate TLS",
+            "remove it, or set layer: 7",
+        )
     for node in nodes:
         if node.get("max_connections"):
             problems.note(

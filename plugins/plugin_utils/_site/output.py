@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.layer4 import source_ports
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service, Site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service, Site, Tls
 
 # What the backend check is given of a service, by its check.
 CHECK_KEYS = {
@@ -19,6 +19,8 @@ CHECK_KEYS = {
     "associate": ("called_ae", "calling_ae"),
     "echo": ("called_ae", "calling_ae"),
 }
+# What HAProxy is given of a service's TLS; the rest is for the diagnosis.
+TLS_KEYS = ("port", "plain", "profile", "hsts", "certificate", "client_certificate", "client_ca", "client_crl")
 
 
 def as_dict(site: Site) -> dict[str, Any]:
@@ -29,6 +31,8 @@ def as_dict(site: Site) -> dict[str, Any]:
         del service["layer"], service["http"], service["former"]
         for node in service["nodes"]:
             del node["cut"]
+        if service["tls"]:
+            service["tls"] = {key: service["tls"][key] for key in TLS_KEYS}
     return {
         **plain,
         "layer4_services": [_forwarded(service) for service in site.services if service.layer == 4],
@@ -48,11 +52,39 @@ def as_dict(site: Site) -> dict[str, Any]:
             if service.former
         ],
         "vip_checks": [
-            {**_check(service), "port": service.port, "nodes": [{"name": "VIP", "address": service.address}]}
+            {
+                **_check(service),
+                **_over_tls(service.tls),
+                "port": service.tls.port if service.tls else service.port,
+                "nodes": [{"name": "VIP", "address": service.address}],
+            }
             for service in site.services
             if not service.route_of
         ],
+        "certificates": [
+            {
+                "service": service.name,
+                **{
+                    key: getattr(service.tls, key)
+                    for key in ("name", "not_after", "revoked_until", "unproven", "paths")
+                },
+            }
+            for service in site.services
+            if service.tls and not service.former and not service.route_of
+        ],
     }
+
+
+def _over_tls(tls: Tls | None) -> dict[str, Any]:
+    """Return how a check through the VIP speaks TLS: the certificate must be the one that was deployed.
+
+    One that the hosts have from elsewhere is not known here. A load balancer has no client certificate, so where one is
+    required it does not come further than the handshake.
+    """
+    if tls is None:
+        return {}
+    pinned = {"fingerprints": [tls.sha256]} if tls.sha256 else {"verify": False}
+    return {"tls": {"name": tls.name, **pinned}, **({"check": "tcp"} if tls.client_certificate == "required" else {})}
 
 
 def _forwarded(service: Service) -> dict[str, Any]:

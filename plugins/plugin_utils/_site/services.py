@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, nodes
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, nodes, tls
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest, show
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import NAME, duration, is_set
@@ -31,10 +31,12 @@ def read(
     known: Mapping[str, Mapping[str, Any]],
     defaults: Mapping[str, Mapping[str, Any]],
     site_layer: int,
+    reader: tls.Reader,
 ) -> tuple[list[Service], dict[str, Vip]]:
     """Return the enabled services, and by service its VIP (address and, if one was given, prefix).
 
-    ``known``: the services that exist without being written; ``defaults``: the defaults of each mode.
+    ``known``: the services that exist without being written; ``defaults``: the defaults of each mode. ``reader``: reads
+    files of the controller.
     """
     services: list[Service] = []
     vips: dict[str, Vip] = {}
@@ -45,6 +47,9 @@ def read(
         if not merged.get("enabled", True):
             continue
         _check_persistence(problems, subject, keys, merged)
+        its_tls = None
+        if "tls" in keys and merged["layer"] == 7:
+            its_tls, _files = tls.read(problems, name, keys["tls"], merged["mode"], merged["port"], reader)
         vip = merged.get("vip", site_vip)
         its_nodes = nodes.of_service(problems, f"{subject}.nodes", keys.get("nodes"), site_nodes)
         if vip is None or not its_nodes:
@@ -78,6 +83,7 @@ def read(
                 layer=merged["layer"],
                 dicom=dicom,
                 allowed_calling_ae=door.allowed(merged),
+                tls=its_tls,
             ),
             site_nodes,
         )
@@ -167,15 +173,15 @@ def _check_persistence(problems: Problems, subject: str, keys: Mapping[str, Any]
 def _check_ports(problems: Problems, services: list[Service]) -> None:
     bound: dict[tuple[str, int], str] = {}
     for service in services:
-        if service.route_of:
-            continue
-        other = bound.setdefault((service.address, service.port), service.name)
-        if other != service.name:
-            problems.note(
-                f"infinitt_services.{service.name}.port",
-                f"is {service.port}, which {other} already uses on {service.address}",
-                "choose another port, or give the service its own vip",
-            )
+        for port in service.ports():
+            other = bound.setdefault((service.address, port), service.name)
+            if other != service.name:
+                key = "port" if port == service.port else "tls.port"
+                problems.note(
+                    f"infinitt_services.{service.name}.{key}",
+                    f"is {port}, which {other} already uses on {service.address}",
+                    "choose another port, or give the service its own vip",
+                )
 
 
 def _with_affinity(services: list[Service]) -> list[Service]:

@@ -41,6 +41,34 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """TLS that ends in a service. PEM files have the names that they have beside HAProxy's configuration.
+
+    ``port``: where it is spoken. ``plain``: what is done with plain HTTP on the service's own port: redirect, serve or
+    close. ``hsts``: seconds, None where browsers are not told. ``client_certificate``: none, optional or required.
+    ``name``: what the certificate must be for, where the user said it.
+    ``not_after``, ``revoked_until``: when the certificate and the list of revoked ones expire, in seconds since the
+    epoch; None where another tool writes them on the hosts, ``paths`` there, by key. ``sha256``: the certificate's
+    fingerprint, empty there. ``unproven``: who issued it, where its clients may lack a certificate in between.
+    """
+
+    port: int
+    certificate: str
+    plain: str
+    profile: str
+    hsts: int | None = None
+    name: str = ""
+    client_certificate: str = "none"
+    client_ca: str = ""
+    client_crl: str = ""
+    not_after: int | None = None
+    revoked_until: int | None = None
+    sha256: str = ""
+    unproven: str = ""
+    paths: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Service:
     """A virtual service. ``persist_for`` and ``timeout`` are seconds.
 
@@ -53,6 +81,7 @@ class Service:
     ``dicom``: whether HAProxy takes only what begins with an A-ASSOCIATE-RQ, of ``allowed_calling_ae`` (patterns;
     empty: of anyone), and chooses by its ``routes``.
     ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
+    ``tls``: None where its clients speak without.
     """
 
     name: str
@@ -78,6 +107,15 @@ class Service:
     allowed_calling_ae: list[str] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     route_of: str = ""
+    tls: Tls | None = None
+
+    def ports(self) -> list[int]:
+        """Return the ports that HAProxy binds for it."""
+        if self.route_of:
+            return []
+        if self.tls is None:
+            return [self.port]
+        return [self.tls.port] if self.tls.plain == "close" else [self.port, self.tls.port]
 
 
 @dataclass(frozen=True)

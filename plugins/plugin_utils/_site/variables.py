@@ -110,6 +110,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "persistence": Choice(("source", "cookie", "none")),
     "persist_for": values.duration,
     "timeout": values.duration,
+    "tls": lambda value: value,  # a mapping: read by tls.read
 }
 ROUTE_KEYS: dict[str, Callable[[Any], Any]] = {
     "called_ae": values.ae_title,
