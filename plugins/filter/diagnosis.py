@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
     handover,
     members,
@@ -22,7 +24,7 @@ def infinitt_forgotten(site):
 
 
 def infinitt_preflight(site, observed, require):
-    return [sentence(problem) for problem in preflight.problems(site, observed, require)]
+    return [sentence(problem) for problem in preflight.problems(site, observed, require, time.time())]
 
 
 def infinitt_verify(site, observed, prober, through, paths=None):
@@ -43,7 +45,7 @@ def infinitt_removal(site, observed):
 
 
 def status_problems(site, observed, hosts):
-    return [sentence(problem) for problem in status.problems(site, observed, hosts)]
+    return [sentence(problem) for problem in status.problems(site, observed, hosts, time.time())]
 
 
 def _by_host(asked):

@@ -14,7 +14,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status 
 
 
 def preflight_table(site, observed):
-    return table(observed, preflight.notices(site))
+    return table(observed, preflight.notices(site, observed, time.time()))
 
 
 def status_screen(site, observed, hosts, now=None):
@@ -24,7 +24,7 @@ def status_screen(site, observed, hosts, now=None):
         site["services"],
         hosts,
         status.vips(site, observed),
-        status.problems(site, observed, hosts),
+        status.problems(site, observed, hosts, now),
         status.notices(site, observed, now),
         now,
     )

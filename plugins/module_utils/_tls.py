@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from . import _x509
 from ._failure import Failure
-from ._trust import Trust, reason_of
+from ._trust import EXPIRED, NOT_YET, Trust, reason_of
 
 _RECEIVE = 16384
 
@@ -28,7 +28,6 @@ _REASONS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "refused the TLS handshake",
     "TLSV1_UNRECOGNIZED_NAME": "does not know the name that it was asked for",
 }
-_EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
 
 
 class Stream:
@@ -93,7 +92,7 @@ class Stream:
 def failure(error: ssl.SSLError) -> Failure:
     """Return what is wrong, in words."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        said = {_EXPIRED: "has a certificate that has expired", _NOT_YET: "has a certificate that is not valid yet"}
+        said = {EXPIRED: "has a certificate that has expired", NOT_YET: "has a certificate that is not valid yet"}
         unknown = f"has a certificate that is not of a known CA ({error.verify_message})"
         return Failure("certificate", said.get(error.verify_code, unknown))
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):

@@ -16,6 +16,8 @@ from ._failure import Failure
 #: Days before its end from which a certificate is worth a word.
 SOON = 30
 
+EXPIRED, NOT_YET = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
+
 
 @dataclass(frozen=True)
 class Trust:

@@ -162,6 +162,20 @@ class File(TypedDict):
     drifted: bool
 
 
+class Certificate(TypedDict):
+    """A certificate that another tool writes on a host (`certificate_info`).
+
+    ``not_after``: seconds since the epoch. ``served``: whether HAProxy has loaded just this one. ``problem``: why it
+    cannot be used, as the end of a sentence; otherwise empty.
+    """
+
+    service: str
+    certificate: str
+    not_after: int | None
+    served: bool | None
+    problem: str
+
+
 class Visit(TypedDict):
     """A client of a service, and when it came last, in seconds since the epoch (`service_visits`)."""
 
@@ -176,11 +190,11 @@ class Host(TypedDict, total=False):
     preflight: ``endpoints`` of all nodes, ``keepalived``, ``macs`` (its own), and of `preflight_info` ``owners`` (by
     interface and address, the MAC addresses that answer), ``listeners`` (lines of ``ss -Hltnp``) and ``settings``
     (lines after their path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of
-    nftables).
+    nftables); ``certificates``, where another tool writes some.
     verify: ``endpoints`` of all nodes, ``owners``, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
     deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``updates`` (by package, for how many seconds
-    its security update has waited), and where it forwards ``layer4``.
+    its security update has waited), where it forwards ``layer4``, and where another tool writes some ``certificates``.
     """
 
     endpoints: list[Endpoint]
@@ -193,6 +207,7 @@ class Host(TypedDict, total=False):
     layer4: Layer4
     files: list[File]
     visits: list[Visit]
+    certificates: list[Certificate]
     fingerprints: Mapping[str, str]
     updates: Mapping[str, int]
 

@@ -6,15 +6,22 @@
 
 from __future__ import annotations
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import daemons, forwarding, nodes, vip
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
+    certificates,
+    daemons,
+    forwarding,
+    nodes,
+    vip,
+)
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
 
-def problems(site: Site, observed: Observed, require: str) -> list[Problem]:
+def problems(site: Site, observed: Observed, require: str, now: float = 0) -> list[Problem]:
     """Every promise that a deployment could not keep.
 
-    ``require``: all, any (at least one node of each service, from every load balancer) or none.
+    ``require``: all, any (at least one node of each service, from every load balancer) or none. ``now``: seconds since
+    the epoch.
     """
     found: list[Problem] = []
     for name, host in observed.items():
@@ -22,11 +29,18 @@ def problems(site: Site, observed: Observed, require: str) -> list[Problem]:
         found += daemons.port_taken(name, site["hosts"][name]["ports"], host["listeners"])
         found += vip.peer_unreachable(name, site, observed)
         found += vip.stray(name, site, host)
+        found += certificates.unusable(name, host)
         if site["layer4_services"]:
             found += forwarding.site_settings(name, host["settings"])
+    found += certificates.expired(site, observed, now)
     return [*found, *vip.foreign_holder(site, observed)]
 
 
-def notices(site: Site) -> list[Problem]:
-    """What a person should know before the site is deployed so."""
-    return [*forwarding.nodes_see(site), *forwarding.web_forwarded(site)]
+def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
+    """What a person should know before the site is deployed so. ``now``: seconds since the epoch."""
+    return [
+        *forwarding.nodes_see(site),
+        *forwarding.web_forwarded(site),
+        *certificates.expires(site, observed, now),
+        *certificates.unproven(site),
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
+    certificates,
     daemons,
     drift,
     former,
@@ -38,8 +39,8 @@ def vips(site: Site, observed: Observed) -> list[str]:
     )
 
 
-def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Problem]:
-    """Everything that is wrong. ``hosts``: all load balancers, reached or not."""
+def problems(site: Site, observed: Observed, hosts: Sequence[str], now: float = 0) -> list[Problem]:
+    """Everything that is wrong. ``hosts``: all load balancers, reached or not. ``now``: seconds since the epoch."""
     found = [*daemons.unreachable(hosts, observed)]
     all_reached = not found
     for address in vips(site, observed):
@@ -51,7 +52,10 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str]) -> list[Probl
         found += vip.removed(name, host)
         found += daemons.haproxy(name, host)
         found += daemons.units(name, host)
+        found += certificates.unusable(name, host)
+        found += certificates.not_loaded(name, host)
         found += drift.drifted(name, host)
+    found += certificates.expired(site, observed, now)
     found += drift.different(observed)
     found += members.forgotten(site)
     found += nodes.down(site, observed)
@@ -77,5 +81,6 @@ def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
         found += daemons.security_updates(name, host)
         found += nodes.unchecked(name, host)
         found += forwarding.unguarded(name, host)
+    found += certificates.expires(site, observed, now)
     found += former.used(site, observed)
     return [*found, *drift.versions(observed), *drift.not_the_inventory(observed)]

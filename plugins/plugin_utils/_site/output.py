@@ -64,13 +64,21 @@ def as_dict(site: Site) -> dict[str, Any]:
         "certificates": [
             {
                 "service": service.name,
-                **{
-                    key: getattr(service.tls, key)
-                    for key in ("name", "not_after", "revoked_until", "unproven", "paths")
-                },
+                **{key: getattr(service.tls, key) for key in ("not_after", "revoked_until", "unproven")},
             }
             for service in site.services
             if service.tls and not service.former and not service.route_of
+        ],
+        "host_certificates": [
+            {
+                "service": service.name,
+                "name": service.tls.name,
+                "certificate": service.tls.paths["certificate"],
+                "key": service.tls.paths.get("key", ""),
+                "file": service.tls.certificate,
+            }
+            for service in site.services
+            if service.tls and "certificate" in service.tls.paths and not service.former
         ],
     }
 

@@ -73,7 +73,7 @@ def test_preflight_table_when_a_host_asked_less():
 
 def test_preflight_table_with_what_is_worth_knowing():
     observed = {"lb1": {"endpoints": [endpoint("web", "pacs1", 80, "http", 2.06)]}}
-    assert preflight_table(observed, preflight.notices(FORWARDED)).endswith(
+    assert preflight_table(observed, preflight.notices(FORWARDED, observed, NOW)).endswith(
         "\n"
         "\n"
         "Notices:\n"
