@@ -63,10 +63,10 @@ def _check_chain(certificate: str, key: str, chain: list[bytes]) -> None:
     try:
         server.load_cert_chain(certificate, key or None, password=_no_passphrase)
     except ssl.SSLError as error:
-        fits = error.reason != "KEY_VALUES_MISMATCH"
-        raise Unusable(
-            "cannot be loaded (%s)" % reason_of(error) if fits else "has another key than it needs"
-        ) from None
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise Unusable("has another key than it needs") from None
+        # Where PEM lacks what is looked for, OpenSSL gives no reason.
+        raise Unusable("cannot be loaded (%s)" % (reason_of(error) if error.reason else "it has no key")) from None
     except OSError as error:
         raise Unusable("has a key that cannot be read (%s)" % error.strerror) from None
     except ValueError:

@@ -332,7 +332,9 @@ def test_the_certificates_name_stands_in_the_log_and_forges_no_line(running, cer
     assert tls(DICOM, certificate(GOOD)) == b"hello"
     until(lambda: "CT 1" in running.log()[before:])
     lines = [line for line in running.log()[before:].splitlines() if "CT 1" in line]
-    assert len(lines) == 1 and lines[0].endswith(r' certificate="CT 1\n\"forged\""') and " dicom~ dicom/pacs1 " in lines[0]
+    assert (
+        len(lines) == 1 and lines[0].endswith(r' certificate="CT 1\n\"forged\""') and " dicom~ dicom/pacs1 " in lines[0]
+    )
 
 
 def test_another_certificate_breaks_no_request_and_no_association(running, directory, certificate):
