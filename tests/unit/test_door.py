@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import struct
+import threading
 import time
 
 import pynetdicom
@@ -28,13 +29,13 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output imp
 pytestmark = pytest.mark.skipif(
     not shutil.which("haproxy") or os.getuid() != 0, reason="haproxy is not installed, or this is not root"
 )
-PORT, OTHER = 12104, 12106
+PORT, OTHER, WEB, MWL = 12104, 12106, 12080, 12204
 NODES = [{"name": f"pacs{number}", "address": f"198.51.100.2{number}"} for number in (1, 2, 3)]
 RIS = {"name": "ris1", "address": "198.51.100.31"}
 SERVICES = {
-    "web": {"enabled": False},
+    "web": {"port": WEB, "allowed_sources": "198.51.100.64/27"},
     "query": {"enabled": False},
-    "mwl": {"enabled": False},
+    "mwl": {"port": MWL, "nodes": [RIS], "allowed_sources": ["198.51.100.64/27"]},
     "dicom": {
         "port": PORT,
         "dicom": True,
@@ -282,3 +283,49 @@ def test_a_route_whose_nodes_are_out_is_closed_at_once_and_the_others_are_served
         answer, seconds = say(request(b"RIS", b"CT1"), port=OTHER)
         assert answer == b"" and seconds < 1 and nodes.seen == []
         assert associate("ARCHIVE", "CT1", OTHER).is_released
+
+
+# --- by address -------------------------------------------------------------------------------------------------------
+
+
+def come(source, port, data=b""):
+    """What a client of this address gets, in words."""
+    try:
+        with socket.create_connection(("127.51.100.10", port), 5, (f"127.51.100.{source}", 0)) as client:
+            client.sendall(data)
+            return "served" if client.recv(16) else "closed"
+    except ConnectionResetError:
+        return "closed"
+
+
+@pytest.fixture(scope="module")
+def greeter():
+    """A node of mwl that says something to whoever comes."""
+    with socket.create_server(("127.51.100.31", MWL)) as listener:
+
+        def greet():
+            with contextlib.suppress(OSError):
+                while True:
+                    with listener.accept()[0] as client:
+                        client.sendall(b"hello")
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("source", [11, 12, 10, 64, 95, 96, 63])
+@pytest.mark.parametrize("name, port, data", [("web", WEB, b"GET / HTTP/1.0\r\n\r\n"), ("mwl", MWL, b"")])
+def test_who_comes_from_elsewhere_is_closed_and_logged(door, greeter, name, port, data, source):
+    _nodes, logged, _admin = door
+    inside = source in (10, 11, 12) or 64 <= source < 96  # the load balancers and the VIP; and the network
+    assert come(source, port, data) == ("served" if inside else "closed")
+    text = ""
+
+    def line():
+        nonlocal text
+        text += logged()
+        return re.search(rf"^127.51.100.{source}:\d+ (?:\[\S+\] )?{name} {name}/(\S+) .*", text, re.MULTILINE)
+
+    until(line)
+    assert (line()[1] == "<NOSRV>" and " PR" in line()[0]) or inside, text

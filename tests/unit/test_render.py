@@ -131,6 +131,7 @@ SITES = {
                     "allowed_calling_ae": ["CT1", "A'\"#*$%"],
                     "routes": [{"called_ae": "RIS*", "calling_ae": "'", "nodes": RIS}],
                 },
+                "web": {"allowed_sources": "203.0.113.0/24"},
                 "query": {"dicom": True, "routes": [{"called_ae": "RIS*", "nodes": RIS}]},
             },
         },

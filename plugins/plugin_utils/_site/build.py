@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import former as former_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, vips
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, sources, vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
@@ -98,6 +98,7 @@ def build(
     its_hosts, peers = hosts_.read(
         problems, hosts, written_vips, its_services, node_names, peers_port, given["infinitt_stats_port"]
     )
+    its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])
     return Site(
         problems=problems.sentences,
         services=its_services,

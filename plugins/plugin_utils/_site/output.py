@@ -98,6 +98,7 @@ def _over_tls(tls: Tls | None) -> dict[str, Any]:
 def _forwarded(service: Service) -> dict[str, Any]:
     return {
         **{key: getattr(service, key) for key in ("name", "address", "port")},
+        **({"allowed_sources": service.allowed_sources} if service.allowed_sources else {}),
         "nodes": [
             {key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup", "cut")}
             for node in service.nodes

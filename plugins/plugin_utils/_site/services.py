@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, nodes, tls
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, nodes, sources, tls
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest, show
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import NAME, duration, is_set
@@ -84,6 +84,7 @@ def read(
                 dicom=dicom,
                 allowed_calling_ae=door.allowed(merged),
                 tls=its_tls,
+                allowed_sources=sources.read(problems, subject, merged, vip[0]),
             ),
             site_nodes,
         )

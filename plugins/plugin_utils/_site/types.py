@@ -80,6 +80,7 @@ class Service:
     ``former``: it is another service's copy, on a former VIP.
     ``dicom``: whether HAProxy takes only what begins with an A-ASSOCIATE-RQ, of ``allowed_calling_ae`` (patterns;
     empty: of anyone), and chooses by its ``routes``.
+    ``allowed_sources``: networks and addresses that may connect, the load balancers' own among them; empty: all.
     ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
     ``tls``: None where its clients speak without.
     """
@@ -105,6 +106,7 @@ class Service:
     former: bool = False
     dicom: bool = False
     allowed_calling_ae: list[str] = field(default_factory=list)
+    allowed_sources: list[str] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     route_of: str = ""
     tls: Tls | None = None

@@ -252,6 +252,34 @@ def virtual_addresses(value: Any) -> list[VirtualAddress]:
     return [virtual_address(one) for one in written]
 
 
+def networks(value: Any) -> list[str]:
+    """Return networks and addresses, of a list or of one string with commas between, without those within others."""
+    written = value.split(",") if isinstance(value, str) else value
+    hint = "give networks and addresses, such as [198.51.100.0/25, 198.51.100.200]"
+    if not isinstance(written, list) or not written:
+        raise ValidationError(f"is {show(value)}, which is not a list", hint)
+    found = []
+    for one in written:
+        bare, slash, prefix = one.strip().partition("/") if isinstance(one, str) else ("", "", "")
+        ip = _parsed(bare)
+        if (
+            ip is None
+            or slash
+            and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= (128, 32)[ip.version == 4])
+        ):
+            raise ValidationError(f"has {show(one)}, which is no network", hint)
+        network = netaddr.IPNetwork(f"{ip}/{prefix}" if slash else str(ip))
+        if network.ip != network.cidr.ip:
+            raise ValidationError(
+                f"has {network}, an address in {network.cidr}", f"give {network.ip} or {network.cidr}"
+            )
+        found.append(network)
+    merged = netaddr.cidr_merge(found)
+    if any(one.prefixlen == 0 for one in merged):
+        raise ValidationError("is everybody", "remove it, or give fewer networks")
+    return [str(one).removesuffix("/32" if one.version == 4 else "/128") for one in merged]
+
+
 def gateway(value: Any) -> str:
     """Return an address, with its interface where it is link-local (``fe80::1%eth0``), or ``none``."""
     text = value.strip() if isinstance(value, str) else ""

@@ -104,6 +104,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "called_ae": values.ae_title,
     "calling_ae": values.ae_title,
     "dicom": values.boolean,
+    "allowed_sources": values.networks,
     "allowed_calling_ae": values.ae_patterns,
     "routes": lambda value: value,  # read by door.routes
     "health": Choice(("alone", "together")),

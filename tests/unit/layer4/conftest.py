@@ -77,8 +77,12 @@ def told(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def dual_stack():
+    return render_dual_stack()
+
+
+def render_dual_stack(**keys):
     """What roles/layer4 writes on a single load balancer, with `dicom` in IPv4 and `mwl` in IPv6, port 104 and 204 of
-    three nodes.
+    three nodes. `keys`: more of these services, by their names.
     """
     host = {"variables": {}, "ansible_host": "198.51.100.11", "facts": facts("198.51.100.11")}
     host["facts"]["eth0"]["ipv6"].append({"address": "2001:db8::11", "prefix": "64", "scope": "global"})
@@ -87,10 +91,20 @@ def dual_stack():
         for prefix in ("198.51.100.", "2001:db8::")
     )
     services = {"query": {"enabled": False}, "mwl": {"vip": "2001:db8::10/64", "nodes": nodes6}}
+    for name, more in keys.items():
+        services[name] = {**services.get(name, {}), **more}
     written = {"infinitt_layer": 4, "infinitt_nodes": nodes, "infinitt_services": services}
     site = build({"lb1": host}, **written)
     assert site.problems == []
     return rendering.render({"": (written, as_dict(site))})[""]["lb1"]
+
+
+@pytest.fixture(scope="session")
+def restricted():
+    """The same for half of the clients of each service."""
+    return render_dual_stack(
+        dicom={"allowed_sources": ["198.51.100.128/25"]}, mwl={"allowed_sources": ["2001:db8::150/124"]}
+    )
 
 
 @pytest.fixture(scope="module")

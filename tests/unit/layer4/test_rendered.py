@@ -68,6 +68,16 @@ SITES = {
             "infinitt_services": {"dicomtls": {"port": 2762}, "store": {"port": 11112, "node_port": 104}},
         },
     ),
+    "sources": (
+        hosts(),
+        {
+            "infinitt_layer": 4,
+            "infinitt_services": {
+                "dicom": {"allowed_sources": "203.0.113.0/24, 203.0.113.64/26, 198.51.100.60"},
+                "mwl": {"vip": "198.51.100.9/24", "allowed_sources": ["198.51.100.61"]},
+            },
+        },
+    ),
 }
 BUILT = {name: build(on_this_machine(load_balancers), **written) for name, (load_balancers, written) in SITES.items()}
 MIRRORED = [name for name in SITES if name != "single"]

@@ -185,3 +185,43 @@ def test_the_nodes_of_the_site_may_be_of_any_kind():
         infinitt_services={"dicom": {"dicom": "yes", "routes": [{"called_ae": "RIS", "nodes": ["ris1"]}]}},
     )
     assert found.problems == [] and [node.backup for node in service(found, "dicom:to:ris1").nodes] == [True]
+
+
+# --- by address -------------------------------------------------------------------------------------------------------
+
+
+def test_the_load_balancers_may_connect_too_and_nobody_is_kept_out_unless_asked_to():
+    written = {"dicom": {"allowed_sources": "198.51.100.128/25, 203.0.113.7,203.0.113.7/32"}, "mwl": {"layer": 4}}
+    written["mwl"] |= {"allowed_sources": ["203.0.113.0/24"], "nodes": RIS}
+    found = build(infinitt_services=written)
+    assert found.problems == []
+    ours = ["198.51.100.10", "198.51.100.11", "198.51.100.12"]
+    own = ["198.51.100.10/31", "198.51.100.12"]  # the same three
+    assert service(found, "dicom").allowed_sources == [*own, "198.51.100.128/25", "203.0.113.7"], ours
+    assert service(found, "web").allowed_sources == []
+    (forwarded,) = as_dict(found)["layer4_services"]
+    assert forwarded["allowed_sources"] == [*own, "203.0.113.0/24"]
+
+
+@pytest.mark.parametrize(
+    "written, sentence",
+    [
+        ("everybody", "has 'everybody', which is no network; give networks and addresses, such as [198.51.100.0/25,"),
+        (
+            [198],
+            "has 198, which is no network; give networks and addresses, such as [198.51.100.0/25, 198.51.100.200].",
+        ),
+        ("198.51.100.0/33", "has '198.51.100.0/33', which is no network;"),
+        (
+            "198.51.100.9/24",
+            "has 198.51.100.9/24, an address in 198.51.100.0/24; give 198.51.100.9 or 198.51.100.0/24.",
+        ),
+        ("0.0.0.0/0", "is everybody; remove it, or give fewer networks."),
+        (["0.0.0.0/1", "128.0.0.0/1"], "is everybody; remove it, or give fewer networks."),
+        ({"a": 1}, "is {'a': 1}, which is not a list; give networks and addresses,"),
+        ("2001:db8::/32", "has 2001:db8::/32, and the VIP 198.51.100.10 is of the other address family; give networks"),
+    ],
+)
+def test_what_is_no_source_is_refused_in_one_sentence(written, sentence):
+    (problem,) = build(infinitt_services={"web": {"allowed_sources": written}}).problems
+    assert problem.startswith(f"infinitt_services.web.allowed_sources {sentence}")

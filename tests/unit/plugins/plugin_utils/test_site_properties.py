@@ -105,6 +105,8 @@ SERVICE = {
     "check_status": st.lists(codes, min_size=1, max_size=5).map(",".join),
     "called_ae": titles,
     "calling_ae": titles,
+    "allowed_sources": st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=4)
+    | st.sampled_from(["203.0.113.0/24, 203.0.112.0/24", "198.51.100.0/25,198.51.100.0/24", "2001:db8:1::/48"]),
     "dicom": switches,
     "allowed_calling_ae": st.lists(titles, min_size=1, max_size=3) | titles,
     "routes": st.nothing(),  # drawn below

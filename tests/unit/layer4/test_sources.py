@@ -1,0 +1,59 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who may connect to a forwarded service: the real rules in a kernel, between clients and nodes in namespaces."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+import pytest
+from namespaces import until
+from network import NODES, Network
+from tcp_clients import CALLS, call_from, hold_from
+
+ALLOWED = [ipaddress.ip_network(network) for network in ("198.51.100.128/25", "2001:db8::150/124")]
+INSIDE = [call for call in CALLS if any(ipaddress.ip_address(call[0]) in network for network in ALLOWED)]
+OUTSIDE = [call for call in CALLS if call not in INSIDE]
+
+
+@pytest.fixture(scope="module")
+def network(segment, restricted):
+    network = Network(segment, restricted)
+    network.start()
+    network.load()
+    return network
+
+
+def test_others_are_reset_at_once_and_counted_and_reach_no_node(network):
+    assert len(INSIDE) == 72 + 10 and len(OUTSIDE) == 200 - len(INSIDE)
+    results = network.call()
+    for call, result in zip(CALLS, results):
+        if call in INSIDE:
+            assert result["answer"] in NODES, (call, result)
+        else:
+            assert (result["answer"], result["error"]) == (None, "ConnectionRefusedError"), (call, result)
+            assert result["seconds"] < 1, (call, result)
+    counted = network.balancer("nft", "list", "chain", "inet", "layer4", "strangers")
+    assert f"counter packets {len(OUTSIDE)} " in counted, counted
+
+
+def test_a_load_balancer_asks_its_own_vips(network):
+    calls = [["198.51.100.10", "198.51.100.10", 104], ["2001:db8::10", "2001:db8::10", 204]]
+    calls.append(["198.51.100.11", "198.51.100.10", 104])
+    assert [result["answer"] for result in call_from(network.balancer, calls)] == ["balancer"] * 3
+
+
+def test_what_is_established_goes_on_when_its_source_is_not_allowed_any_more(network, dual_stack):
+    restricted = network.rules
+    network.rules = dual_stack["layer4"]
+    network.load()
+    held = hold_from(network.hosts["client"], 8, OUTSIDE)
+    count = ("ss", "-Htn", "state", "established")
+    assert until(lambda: len(network.hosts["client"](*count).splitlines()) >= len(OUTSIDE))
+    network.rules = restricted
+    network.load()
+    results = json.loads(held.stdout.readline())
+    assert [result["error"] for result in results] == [None] * len(OUTSIDE)
