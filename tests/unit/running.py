@@ -68,3 +68,9 @@ def until(condition, seconds=15):
     while not condition():
         assert time.monotonic() < deadline
         select.select([], [], [], 0.05)
+
+
+def accepts(host, port):
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False

@@ -21,7 +21,7 @@ import rendering
 from factories import build, hosts
 from pydicom.uid import UID
 from pynetdicom.sop_class import Verification
-from running import haproxy, until
+from running import accepts, haproxy, until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -116,12 +116,6 @@ def door(running):
     nodes.seen.clear()
     logged()
     return nodes, logged, admin
-
-
-def accepts(host, port):
-    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
-        return True
-    return False
 
 
 def associate(called, calling, port=PORT, contexts=()):

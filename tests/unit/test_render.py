@@ -127,11 +127,12 @@ SITES = {
             "infinitt_services": {
                 "dicom": {
                     "dicom": True,
+                    "client_connections": 30,
                     "check": "echo",
                     "allowed_calling_ae": ["CT1", "A'\"#*$%"],
                     "routes": [{"called_ae": "RIS*", "calling_ae": "'", "nodes": RIS}],
                 },
-                "web": {"allowed_sources": "203.0.113.0/24"},
+                "web": {"allowed_sources": "203.0.113.0/24", "client_rate": 50},
                 "query": {"dicom": True, "routes": [{"called_ae": "RIS*", "nodes": RIS}]},
             },
         },

@@ -22,6 +22,9 @@ CHECK_KEYS = {
 # What HAProxy is given of a service's TLS; the rest is for the diagnosis.
 TLS_KEYS = ("port", "plain", "profile", "hsts", "certificate", "client_certificate", "client_ca", "client_crl")
 
+# What says who may connect to a forwarded service, and how often: there where it was asked for.
+WHO = ("allowed_sources", "client_connections", "client_rate")
+
 
 def as_dict(site: Site) -> dict[str, Any]:
     """Return what the filter ``infinitt_site`` documents."""
@@ -98,7 +101,7 @@ def _over_tls(tls: Tls | None) -> dict[str, Any]:
 def _forwarded(service: Service) -> dict[str, Any]:
     return {
         **{key: getattr(service, key) for key in ("name", "address", "port")},
-        **({"allowed_sources": service.allowed_sources} if service.allowed_sources else {}),
+        **{key: value for key in WHO if (value := getattr(service, key))},
         "nodes": [
             {key: getattr(node, key) for key in ("name", "address", "port", "weight", "backup", "cut")}
             for node in service.nodes

@@ -84,6 +84,8 @@ def read(
                 dicom=dicom,
                 allowed_calling_ae=door.allowed(merged),
                 tls=its_tls,
+                client_connections=merged.get("client_connections"),
+                client_rate=merged.get("client_rate"),
                 allowed_sources=sources.read(problems, subject, merged, vip[0]),
             ),
             site_nodes,

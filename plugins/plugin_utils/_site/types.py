@@ -81,6 +81,8 @@ class Service:
     ``dicom``: whether HAProxy takes only what begins with an A-ASSOCIATE-RQ, of ``allowed_calling_ae`` (patterns;
     empty: of anyone), and chooses by its ``routes``.
     ``allowed_sources``: networks and addresses that may connect, the load balancers' own among them; empty: all.
+    ``client_connections``, ``client_rate``: how many connections one client's address may have, and open in a second;
+    None: any number.
     ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
     ``tls``: None where its clients speak without.
     """
@@ -107,6 +109,8 @@ class Service:
     dicom: bool = False
     allowed_calling_ae: list[str] = field(default_factory=list)
     allowed_sources: list[str] = field(default_factory=list)
+    client_connections: int | None = None
+    client_rate: int | None = None
     routes: list[Route] = field(default_factory=list)
     route_of: str = ""
     tls: Tls | None = None

@@ -105,6 +105,8 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "calling_ae": values.ae_title,
     "dicom": values.boolean,
     "allowed_sources": values.networks,
+    "client_connections": Integer(1, 1000000),
+    "client_rate": Integer(1, 1000000),
     "allowed_calling_ae": values.ae_patterns,
     "routes": lambda value: value,  # read by door.routes
     "health": Choice(("alone", "together")),

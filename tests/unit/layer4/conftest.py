@@ -107,6 +107,12 @@ def restricted():
     )
 
 
+@pytest.fixture(scope="session")
+def limits():
+    """The same with limits for each client: three connections to `dicom` at once, five to `mwl` in a second."""
+    return render_dual_stack(dicom={"client_connections": 3}, mwl={"client_rate": 5})
+
+
 @pytest.fixture(scope="module")
 def segment():
     """A network segment with hosts `balancer` (with the VIPs of `dual_stack`), `pacs1` to `pacs3`, and `client`, with

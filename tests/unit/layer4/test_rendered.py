@@ -73,7 +73,8 @@ SITES = {
         {
             "infinitt_layer": 4,
             "infinitt_services": {
-                "dicom": {"allowed_sources": "203.0.113.0/24, 203.0.113.64/26, 198.51.100.60"},
+                "dicom": {"allowed_sources": "203.0.113.0/24, 203.0.113.64/26, 198.51.100.60", "client_rate": 20},
+                "query": {"client_connections": "8"},
                 "mwl": {"vip": "198.51.100.9/24", "allowed_sources": ["198.51.100.61"]},
             },
         },

@@ -35,7 +35,6 @@ def test_others_are_reset_at_once_and_counted_and_reach_no_node(network):
             assert result["answer"] in NODES, (call, result)
         else:
             assert (result["answer"], result["error"]) == (None, "ConnectionRefusedError"), (call, result)
-            assert result["seconds"] < 1, (call, result)
     counted = network.balancer("nft", "list", "chain", "inet", "layer4", "strangers")
     assert f"counter packets {len(OUTSIDE)} " in counted, counted
 
@@ -57,3 +56,44 @@ def test_what_is_established_goes_on_when_its_source_is_not_allowed_any_more(net
     network.load()
     results = json.loads(held.stdout.readline())
     assert [result["error"] for result in results] == [None] * len(OUTSIDE)
+
+
+# --- how often --------------------------------------------------------------------------------------------------------
+
+AT_ONCE, A_SECOND = 3, 5
+
+
+@pytest.fixture
+def limited(network, limits):
+    network.rules = limits["layer4"]
+    network.load()
+    return network
+
+
+def busy(network, source, number, seconds=8):
+    """Connections that a client holds, once they are there."""
+    held = hold_from(network.hosts["client"], seconds, [[source, "198.51.100.10", 104]] * number)
+    count = ("ss", "-Htn", "state", "established", "src", source)
+    assert until(lambda: len(network.hosts["client"](*count).splitlines()) >= number)
+    return held
+
+
+def test_an_address_has_so_many_connections_at_once_and_the_others_as_many(limited):
+    held = busy(limited, "198.51.100.100", AT_ONCE)
+    calls = [[source, "198.51.100.10", 104] for source in ("198.51.100.100", "198.51.100.101")]
+    refused, answered = call_from(limited.hosts["client"], calls)
+    assert refused["error"] == "ConnectionRefusedError" and answered["answer"] in NODES
+    assert [one["error"] for one in json.loads(held.stdout.readline())] == [None] * AT_ONCE
+    # They are over, and it may come again.
+    assert until(lambda: call_from(limited.hosts["client"], calls[:1])[0]["answer"] in NODES)
+
+
+def test_an_address_opens_so_many_in_a_second_and_the_load_balancer_any_number(limited):
+    calls = [["2001:db8::100", "2001:db8::10", 204]] * 4 * A_SECOND
+    results = call_from(limited.hosts["client"], calls)
+    opened = [result for result in results if result["answer"] in NODES]
+    assert A_SECOND <= len(opened) < len(calls)
+    assert {result["error"] for result in results if result not in opened} == {"ConnectionRefusedError"}
+    assert until(lambda: call_from(limited.hosts["client"], calls[:1])[0]["answer"] in NODES)
+    own = call_from(limited.balancer, [["2001:db8::10", "2001:db8::10", 204]] * 4 * A_SECOND)
+    assert {result["answer"] for result in own} == {"balancer"}
