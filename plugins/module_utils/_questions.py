@@ -88,9 +88,12 @@ class Responder:
 
     def respond(self, state: Callable[[], dict]) -> None:
         """Answer the questions that have come; `state` is called for the answer, and may take some time."""
-        for _question in range(len(self.peers) if self.socket else 0):  # a flood does not keep it from its work
+        listener = self.socket
+        if listener is None:
+            return
+        for _question in range(len(self.peers)):  # a flood does not keep it from its work
             try:
-                question, sender = self.socket.recvfrom(64)
+                question, sender = listener.recvfrom(64)
             except OSError:
                 return
             if sender[0] not in self.peers or not question.startswith(self.greeting):
@@ -100,7 +103,7 @@ class Responder:
                 self.answered = time.monotonic()
             number = question[len(self.greeting) :].decode("ascii", "replace")
             try:
-                self.socket.sendto(json.dumps({**self.answer, "number": number}).encode(), sender)
+                listener.sendto(json.dumps({**self.answer, "number": number}).encode(), sender)
             except OSError:
                 pass  # it will ask again
 
