@@ -297,7 +297,7 @@ def foreign(pair):
     machine = Host(pair[0].switch, FOREIGN)
 
     def announce(*, source: str = FOREIGN, to: str, ttl: int = 255, router_id: int = 10) -> None:
-        words = (source, to, str(ttl), str(router_id), VIP, str(INTERVAL), "40")
+        words = (source, to, str(ttl), str(router_id), VIP, str(INTERVAL), "25")
         machine(sys.executable, str(pathlib.Path(__file__).with_name("forge.py")), *words)
 
     yield announce
@@ -312,9 +312,9 @@ def test_what_others_announce_moves_nothing_and_is_counted(pair, foreign):
     foreign(to="224.0.0.18", router_id=11)
     assert len(pair[0].times(VIP)) == 1 and pair[0].has() and pair[1].times(VIP) == []
     for balancer, peer in zip(pair, reversed(pair)):
-        counts = until(lambda: balancer.ignored().get(FOREIGN, {}).get("count") == 80 and balancer.ignored(), LONG)
+        counts = until(lambda: balancer.ignored().get(FOREIGN, {}).get("count") == 50 and balancer.ignored(), LONG)
         assert counts, (balancer.ignored(), balancer.log.read_text())
-        assert set(counts) == {FOREIGN, peer.address} and counts[peer.address]["count"] == 40
+        assert set(counts) == {FOREIGN, peer.address} and counts[peer.address]["count"] == 25
         assert (counts[FOREIGN]["ttl"], counts[peer.address]["ttl"]) == (255, 254)
 
 
