@@ -90,6 +90,15 @@ def test_a_keepalived_that_does_not_say_whom_it_hears_loses_nobody(nft, monkeypa
     assert all(f"ip saddr 198.51.100.{number} " in nft["loaded"][-1] for number in (12, 13, 14))
 
 
+def test_an_nft_that_refuses_is_named_once_and_tried_again(nft, monkeypatch, capsys):
+    monkeypatch.setattr(system, "run", lambda *words, stdin="": nft["loaded"].append(stdin))
+    wall = firewall.Firewall()
+    wall.allow({"198.51.100.12"})
+    for _look in range(4):
+        assert wall.tend() == {}
+    assert len(nft["loaded"]) == 4 and capsys.readouterr().out.count("nft refuses") == 1
+
+
 def test_the_guard_remembers_the_last_strangers_only():
     strangers = firewall.Strangers({})
     for number in range(firewall.STRANGERS + 5):

@@ -79,7 +79,7 @@ class Firewall:
         self.counts: dict[tuple[str, int], int] = {}
         self.looked = 0.0
         self.is_outdated = True
-        self.fault = ""
+        self.failures = 0
 
     def allow(self, peers: Iterable[str]) -> None:
         """From now on these are the peers, by the file, which Keepalived may not have read yet."""
@@ -107,10 +107,9 @@ class Firewall:
         self.former = peers - self.wanted
         is_loaded = system.run("nft", "--file", "-", stdin=rules(peers)) is not None
         self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
-        fault = "" if is_loaded else "nft refuses to keep from Keepalived what others than the peers announce."
-        if fault and fault != self.fault:
-            system.say(fault)
-        self.fault = fault
+        self.failures = 0 if is_loaded else self.failures + 1
+        if self.failures == 2:  # once it may have been busy
+            system.say("nft refuses to keep from Keepalived what others than the peers announce.")
 
 
 class Strangers:
