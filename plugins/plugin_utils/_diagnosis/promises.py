@@ -66,7 +66,7 @@ def _lost(site: Site, name: str, observed: Observed, through: Sequence[Endpoint]
         alive = [node for node in wanted if not _down_elsewhere(service["name"], node, others)]
         for node in alive:
             state = its.get(node)
-            if not state or not state["up"]:
+            if not state or state["up"] is False:  # None: a new worker has not checked it yet
                 yield _node(service["name"], node), state["check_text"] if state else ""
         for end in through:
             if end["service"] == service["name"] and not end["reachable"] and alive:
