@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from . import advert, process, system
 
-LOOK = 2.0  # seconds between two looks at the table
+LOOK = 5.0  # seconds between two looks at the table
 STRANGERS = 20  # senders that are remembered
 
 TABLE = "inet keepalived_guard"

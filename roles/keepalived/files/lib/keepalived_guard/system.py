@@ -11,7 +11,7 @@ import pathlib
 import socket
 import subprocess
 
-TIMEOUT = 5  # seconds; a program that hangs must not outlast the watchdog
+TIMEOUT = 2  # seconds; while a program hangs, no peer is heard
 
 
 def say(message: str) -> None:
