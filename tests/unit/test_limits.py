@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import shutil
 import socket
@@ -20,7 +19,7 @@ import peers
 import pytest
 import rendering
 from factories import NODES, build
-from running import accepts, haproxy, until
+from running import accepts, haproxy, unchecked, until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -45,8 +44,7 @@ def running(tmp_path_factory):
     assert site.problems == []
     text = rendering.render({"": ({}, as_dict(site))})[""]["lb1"]["haproxy"]
     # A check takes a place for an instant; what is tried here is the queue.
-    text = re.sub(r"^(    server .*) check\b", r"\1", text, flags=re.MULTILINE)
-    with haproxy(text, tmp_path_factory.mktemp("limits")):
+    with haproxy(unchecked(text), tmp_path_factory.mktemp("limits")):
         until(lambda: accepts("127.51.100.10", AT_ONCE))
         yield
 
@@ -57,7 +55,7 @@ def come(source, port, number):
         clients = []
         for _client in range(number):
             with contextlib.suppress(OSError):
-                client = socket.create_connection(("127.51.100.10", port), 5, (source, 0))
+                client = socket.create_connection(("127.51.100.10", port), 30, (source, 0))
                 clients.append(stack.enter_context(client))
         end = time.monotonic() + 2
         while clients and (left := end - time.monotonic()) > 0:
@@ -86,7 +84,7 @@ def test_an_address_has_so_many_connections_at_once_and_may_come_again(running, 
 def test_one_address_takes_nothing_from_another(running, silent):
     with contextlib.ExitStack() as stack:
         for _client in range(3):
-            stack.enter_context(socket.create_connection(("127.51.100.10", AT_ONCE), 5, ("127.51.100.61", 0)))
+            stack.enter_context(socket.create_connection(("127.51.100.10", AT_ONCE), 30, ("127.51.100.61", 0)))
         assert come("127.51.100.61", AT_ONCE, 1) == 0
         assert come("127.51.100.62", AT_ONCE, 1) == 1
 
