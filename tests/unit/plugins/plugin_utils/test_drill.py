@@ -37,6 +37,16 @@ def test_every_fault_has_its_words_and_its_commands():
     assert list(FAULTS) == ["switchover", *commands] == list(variables.FAULTS)
 
 
+def test_a_record_that_a_reboot_has_ended_is_ended(tmp_path):
+    (whole,) = yaml.safe_load((ROLE / "tasks/drill_fault.yml").read_text())
+    (task,) = [task for task in whole["block"] if task["name"] == "End that record"]
+    missing = tmp_path / "systemctl"
+    missing.write_text("#!/bin/sh\nexit 5\n")
+    missing.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["/bin/sh", "-c", task["ansible.builtin.shell"]], env=environment, check=True)
+
+
 # --- the plan --------------------------------------------------------------------------------------------------------
 
 
