@@ -43,6 +43,7 @@ def nft(monkeypatch):
 
     monkeypatch.setattr(system, "run", run)
     monkeypatch.setattr(firewall, "LOOK", 0)
+    monkeypatch.setattr(firewall, "AGAIN", 0)
     monkeypatch.setattr(process, "peers", lambda: {"198.51.100.13"})
     return said
 

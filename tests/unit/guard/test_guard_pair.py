@@ -295,6 +295,7 @@ FOREIGN = "198.51.100.50"
 def foreign(pair):
     """A machine on the segment that announces the VIP with the highest priority; it is told how."""
     machine = Host(pair[0].switch, FOREIGN)
+    assert all(until(lambda: "keepalived_guard" in balancer("nft", "list", "tables"), LONG) for balancer in pair)
 
     def announce(*, source: str = FOREIGN, to: str, ttl: int = 255, router_id: int = 10) -> None:
         words = (source, to, str(ttl), str(router_id), VIP, str(INTERVAL), "25")

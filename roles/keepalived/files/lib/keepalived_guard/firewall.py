@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from . import advert, process, system
 
 LOOK = 5.0  # seconds between two looks at the table
+AGAIN = 1.0  # and after one in which it could not be loaded
 STRANGERS = 20  # senders that are remembered
 
 TABLE = "inet keepalived_guard"
@@ -108,6 +109,8 @@ class Firewall:
         is_loaded = system.run("nft", "--file", "-", stdin=rules(peers)) is not None
         self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
         self.failures = 0 if is_loaded else self.failures + 1
+        if not is_loaded:
+            self.looked -= LOOK - AGAIN
         if self.failures == 2:  # once it may have been busy
             system.say("nft refuses to keep from Keepalived what others than the peers announce.")
 
