@@ -16,6 +16,7 @@ import ipaddress
 import itertools
 import os
 import random
+import re
 
 import pytest
 from interruptions import changes, killed_after, tasks_that_change
@@ -62,9 +63,11 @@ def complete(lab, variables):
     """What a person does next: the same run again. It completes the change, and verifies."""
     for name in PAIR:
         assert lab[name].run(WHOLE).rc == 0, f"{name} has half a file"
-    again = play("site", **variables)
-    if "run it again" in again.said:  # the VIP was on its way home, from a host that served while the other could not
+    # Where the VIP is on its way home, or the kernel has connections left of layer 4, a run says so.
+    for _attempt in range(4):
         again = play("site", **variables)
+        if not re.search("[Rr]un (it|this) again", again.said):
+            break
     assert again.code == 0, again.said
     left = play("site", "--check", **variables)
     assert left.code == 0 and left.changed == dict.fromkeys(PAIR, 0), left.said
