@@ -86,7 +86,7 @@ else
 	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
 endif
 
-# In the lab "spare". Nothing of it is drawn by a seed, and all of it takes an hour or more. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
+# In the lab "spare". Nothing of it is drawn by a seed, and all of it takes most of an hour. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare
 interruptions: export ANSIBLE_INVENTORY := inventory/lab
 interruptions: export INTERRUPTIONS ?= all
