@@ -388,16 +388,6 @@ def test_an_edit_by_hand_that_was_loaded_is_taken_back(lab, vip, holder):
     assert the_holder(lab, vip) == holder and play("status").code == 0
 
 
-def test_a_haproxy_without_a_socket_is_reloaded_too(lab, holder):
-    """As one may be that was built by hand: it runs, and cannot be asked what."""
-    victim = lab[other(holder)]
-    victim.check_output("sed -i '/stats socket/d' /etc/haproxy/haproxy.cfg")
-    victim.check_output("systemctl restart haproxy")
-    deployed = play("site")
-    assert deployed.code == 0 and deployed.changed[holder] == 0, deployed.said
-    assert module(other(holder), "pacs.loadbalancer.haproxy_info")["running"]
-
-
 ADVERTISEMENT = 0.25  # seconds, of the profile standard
 
 
