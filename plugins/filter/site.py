@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.rollback import Rollback
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files, sealed
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
 
 

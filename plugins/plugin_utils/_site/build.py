@@ -19,10 +19,11 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import mem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import Reader, no_file
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     RUN_VARIABLES,
     SITE_VARIABLES,

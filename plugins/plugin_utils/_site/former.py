@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import VirtualAddress
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import version
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import VirtualAddress
 
 
 def check(

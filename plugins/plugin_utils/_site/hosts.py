@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import mirror, networks, variables, vips
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import INTERFACE, address
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, ValidationError, show
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Host, Service, WrittenVip
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import INTERFACE, address
 
 HIGHEST_PRIORITY = 254  # 255 is the address owner's alone (RFC 9568, 5.2.4)
 PEER = re.compile(r"[A-Za-z0-9_.:-]{1,253}")  # what HAProxy takes as the name of a peer

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set, netaddr
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
 
 
 @dataclass(frozen=True)

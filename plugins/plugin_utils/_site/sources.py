@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import networks
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import version
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import networks
 
 
 def read(problems: Problems, subject: str, merged: Mapping[str, Any], vip: str) -> list[str]:

@@ -14,23 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-try:
-    import netaddr
-except ImportError:  # the filter raises an error with a sentence
-    netaddr = None  # type: ignore[assignment]
-
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError, show
-
-VirtualAddress = tuple[str, "int | None"]  # and its prefix, if one was given
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 PATH = re.compile(r"/[A-Za-z0-9_.~!$&()*+,;=:@%/?-]{0,255}")
 HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-# What Keepalived and nft read as one word. The kernel knows no colon in a name; a label has one, and is as long as a
-# name.
-INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}")
-LABEL = re.compile(INTERFACE.pattern + r"(:[A-Za-z0-9_.@+-]*)?")
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
 DIRECTORY = re.compile(r"[A-Za-z0-9_.~/ -]{1,255}")
 COMMAND = re.compile(r"/[A-Za-z0-9_./+-]{1,200}( [A-Za-z0-9_.,:@/=+-]{1,100}){0,20}")
@@ -222,107 +211,3 @@ def ae_patterns(value: Any) -> list[str]:
     if not isinstance(written, list) or not written:
         raise ValidationError(f"is {show(value)}, which is not a list", "give AE titles, such as [CT1, MAMMO*]")
     return [ae_title(one.strip(" ") if isinstance(one, str) else one) for one in written]
-
-
-def address(value: Any, hint: str = "give the address itself, such as 198.51.100.21") -> str:
-    """Return an address that a host can have, in its canonical form."""
-    return str(_ip(value, hint))
-
-
-def node_address(value: Any) -> str:
-    return address(value, "give the node's address itself: a name would keep HAProxy from starting when DNS is down")
-
-
-def virtual_address(value: Any) -> VirtualAddress:
-    """Return ``198.51.100.10/24`` or ``198.51.100.10`` as the address and the prefix, None where none was given."""
-    hint = "give an address and the prefix of its network, such as 198.51.100.10/24"
-    bare, slash, prefix = value.strip().partition("/") if isinstance(value, str) else (value, "", "")
-    ip = _ip(bare, hint)
-    bits = 32 if ip.version == 4 else 128
-    if slash and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= bits):
-        raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {bits}", hint)
-    return str(ip), int(prefix) if slash else None
-
-
-def virtual_addresses(value: Any) -> list[VirtualAddress]:
-    """Return those of a list, or of one string with commas between them."""
-    written = value.split(",") if isinstance(value, str) else value
-    if not isinstance(written, list):
-        raise ValidationError(f"is {show(value)}, which is not a list", "give addresses, such as [198.51.100.9]")
-    return [virtual_address(one) for one in written]
-
-
-def networks(value: Any) -> list[str]:
-    """Return networks and addresses, of a list or of one string with commas between, without those within others."""
-    written = value.split(",") if isinstance(value, str) else value
-    hint = "give networks and addresses, such as [198.51.100.0/25, 198.51.100.200]"
-    if not isinstance(written, list) or not written:
-        raise ValidationError(f"is {show(value)}, which is not a list", hint)
-    found = []
-    for one in written:
-        bare, slash, prefix = one.strip().partition("/") if isinstance(one, str) else ("", "", "")
-        ip = _parsed(bare)
-        if (
-            ip is None
-            or slash
-            and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= (128, 32)[ip.version == 4])
-        ):
-            raise ValidationError(f"has {show(one)}, which is no network", hint)
-        network = netaddr.IPNetwork(f"{ip}/{prefix}" if slash else str(ip))
-        if network.ip != network.cidr.ip:
-            raise ValidationError(
-                f"has {network}, an address in {network.cidr}", f"give {network.ip} or {network.cidr}"
-            )
-        found.append(network)
-    merged = netaddr.cidr_merge(found)
-    if any(one.prefixlen == 0 for one in merged):
-        raise ValidationError("is everybody", "remove it, or give fewer networks")
-    return [str(one).removesuffix("/32" if one.version == 4 else "/128") for one in merged]
-
-
-def gateway(value: Any) -> str:
-    """Return an address, with its interface where it is link-local (``fe80::1%eth0``), or ``none``."""
-    text = value.strip() if isinstance(value, str) else ""
-    if text == "none":
-        return text
-    bare, _percent, interface = text.partition("%")
-    ip = _parsed(bare)
-    if INTERFACE.fullmatch(interface) and ip is not None and ip.version == 6 and ip.is_link_local():
-        return f"{ip}%{interface}"
-    return address(value, "give the address itself, such as 198.51.100.1, a link-local one as fe80::1%eth0, or none")
-
-
-def interface(value: Any) -> str:
-    """Return the interface; of a label such as ``eth0:1``, which is none, the interface that has it."""
-    label = Text(LABEL, "give the name of an interface, such as eth0")(value)
-    return label.partition(":")[0]
-
-
-def _ip(value: Any, hint: str) -> netaddr.IPAddress:
-    ip = _parsed(value)
-    if ip is None:
-        raise ValidationError(f"is {show(value)}, which is not an IP address", hint)
-    mapped = ip.ipv4() if ip.is_ipv4_mapped() else None
-    kinds = {
-        "the unspecified address": int(ip) == 0,
-        "a loopback address": ip.is_loopback(),
-        "a multicast address": ip.is_multicast(),
-        "the broadcast address": str(ip) == "255.255.255.255",
-        "a link-local address": ip.is_link_local(),
-        f"the IPv4 address {mapped} written as an IPv6 one": bool(mapped),
-    }
-    for kind, applies in kinds.items():
-        if applies:
-            raise ValidationError(f"is {ip}, {kind}", f"give {mapped}" if mapped else hint)
-    return ip
-
-
-def _parsed(value: Any) -> netaddr.IPAddress | None:
-    """Return the address, or None.
-
-    A number would be one as well, and before netaddr 1.0 so would ``10`` and ``198.51.100.021``.
-    """
-    try:
-        return netaddr.IPAddress(value.strip(), flags=netaddr.INET_PTON) if isinstance(value, str) else None
-    except (netaddr.AddrFormatError, ValueError):
-        return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import values
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import addresses, values
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import (
     Problems,
     ValidationError,
@@ -45,8 +45,8 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("infinitt_vip", SITE, values.virtual_address),
-    Variable("infinitt_former_vips", SITE, values.virtual_addresses),
+    Variable("infinitt_vip", SITE, addresses.virtual_address),
+    Variable("infinitt_former_vips", SITE, addresses.virtual_addresses),
     Variable("infinitt_nodes", SITE, None),
     Variable("infinitt_services", SITE, None),
     Variable("infinitt_preflight", SITE, Choice(("all", "any", "none")), default="all"),
@@ -58,10 +58,10 @@ VARIABLES = (
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
     Variable("infinitt_on_event", SITE, values.command),
     Variable("infinitt_maintenance_page", SITE, values.page),
-    Variable("infinitt_address", HOST, values.address),
-    Variable("infinitt_interface", HOST, values.interface),
-    Variable("infinitt_gateway", HOST, values.gateway),
-    Variable("infinitt_mirror_address", HOST, values.address),
+    Variable("infinitt_address", HOST, addresses.address),
+    Variable("infinitt_interface", HOST, addresses.interface),
+    Variable("infinitt_gateway", HOST, addresses.gateway),
+    Variable("infinitt_mirror_address", HOST, addresses.address),
     Variable("infinitt_to", RUN, values.load_balancer),
     Variable("infinitt_packages", RUN, Choice(("pair", "all")), default="pair"),
     Variable("infinitt_wait", RUN, values.duration, default=1800),
@@ -72,7 +72,7 @@ VARIABLES = (
     Variable("infinitt_cut", RUN, values.boolean, default=False),
     Variable("infinitt_host", RUN, values.load_balancer),
     Variable("infinitt_dead", RUN, values.boolean, default=False),
-    Variable("infinitt_confirm", RUN, values.address),
+    Variable("infinitt_confirm", RUN, addresses.address),
     Variable("infinitt_faults", RUN, Choices(FAULTS), default=list(FAULTS[:-1])),
     Variable("infinitt_probe_host", RUN, Text(values.NAME, "give a host of the inventory"), default="localhost"),
     Variable("infinitt_echoes", RUN, Integer(1, 20), default=1),
@@ -84,7 +84,7 @@ RUN_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.s
 
 NODE_KEYS: dict[str, Callable[[Any], Any]] = {
     "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),
-    "address": values.node_address,
+    "address": addresses.node_address,
     "weight": Integer(0, 256),
     "backup": values.boolean,
     "max_connections": Integer(1, 1000000),
@@ -93,7 +93,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "enabled": values.boolean,
     "port": values.port,
     "node_port": values.port,
-    "vip": values.virtual_address,
+    "vip": addresses.virtual_address,
     "mode": Choice(("http", "tcp")),
     "layer": values.layer,
     "nodes": lambda value: value,  # a list of its own: read by nodes.of_service
@@ -104,7 +104,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "called_ae": values.ae_title,
     "calling_ae": values.ae_title,
     "dicom": values.boolean,
-    "allowed_sources": values.networks,
+    "allowed_sources": addresses.networks,
     "client_connections": Integer(1, 1000000),
     "client_rate": Integer(1, 1000000),
     "allowed_calling_ae": values.ae_patterns,

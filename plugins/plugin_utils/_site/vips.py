@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import networks
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import VirtualAddress
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Vip, WrittenVip
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import VirtualAddress
 
 
 def written(

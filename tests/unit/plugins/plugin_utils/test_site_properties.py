@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from programs import haproxy_says, in_namespace, keepalived_says, on_this_machine
 from running import REJECT
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import values
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import addresses, values
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
@@ -86,7 +86,7 @@ times = (
 titles = st.text(alphabet=[*string.printable[:94], " "], min_size=1, max_size=16).filter(is_right(values.ae_title))
 NODE = {
     "name": names | st.integers(0, 99),
-    "address": st.ip_addresses().map(str).filter(is_right(values.node_address)),
+    "address": st.ip_addresses().map(str).filter(is_right(addresses.node_address)),
     "weight": both(st.integers(1, 256)) | st.just(0),
     "backup": switches,
     "max_connections": both(st.integers(1, 1000000)),
@@ -174,7 +174,7 @@ def some(draw, strategies, often=3, without=()):
 def nodes(draw, version, without):
     """A list of one to four nodes, mostly of one address family."""
     count = draw(st.integers(1, 4))
-    one_family = st.ip_addresses(v=version).map(str).filter(is_right(values.node_address))
+    one_family = st.ip_addresses(v=version).map(str).filter(is_right(addresses.node_address))
     return [
         {"name": name, "address": address, **some(draw, NODE, 5, without=("name", "address", *without))}
         for name, address in zip(
