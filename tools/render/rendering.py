@@ -17,6 +17,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # The files by their short names: the role, the file's own name, and what is in it.
 FILES = {
     "haproxy": ("haproxy", "haproxy.cfg", "{{ lookup('ansible.builtin.template', 'haproxy.cfg.j2') }}"),
+    "renewal": (
+        "haproxy",
+        "haproxy-renewal.path",
+        "{{ lookup('ansible.builtin.template', 'haproxy-renewal.path.j2') }}",
+    ),
     "keepalived": ("keepalived", "keepalived.conf", "{{ lookup('ansible.builtin.template', 'keepalived.conf.j2') }}"),
     "layer4": ("layer4", "layer4.nft", "{{ lookup('ansible.builtin.template', 'layer4.nft.j2') }}"),
     "conntrackd": ("layer4", "conntrackd.conf", "{{ lookup('ansible.builtin.template', 'conntrackd.conf.j2') }}"),
@@ -107,8 +112,9 @@ def _tasks(blocks):
 
 def names(site):
     """The short names of the files that a host of the site has."""
-    forwards = bool(site["layer4_services"])
-    return [name for name, (role, _file, _text) in FILES.items() if forwards or role != "layer4"]
+    absent = set() if site["layer4_services"] else {name for name, (role, *_more) in FILES.items() if role == "layer4"}
+    absent |= set() if site["host_certificates"] else {"renewal"}
+    return [name for name in FILES if name not in absent]
 
 
 def main():
