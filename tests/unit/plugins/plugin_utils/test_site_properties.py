@@ -23,12 +23,14 @@ import rendering
 from factories import DEFAULTS, HOSTILE, PRODUCT, build, facts
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from pki import MIDDLE, NAME, ROOT, WEB
 from programs import haproxy_says, in_namespace, keepalived_says, on_this_machine
 from running import REJECT
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import addresses, values
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import no_file, pem_files
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     HOST_VARIABLES,
     NODE_KEYS,
@@ -84,6 +86,20 @@ times = (
     | both(st.integers(1, 3000000))
 )
 titles = st.text(alphabet=[*string.printable[:94], " "], min_size=1, max_size=16).filter(is_right(values.ae_title))
+certificate = {"certificate": WEB.chain, "key": WEB.key}
+clients = {"client_ca": MIDDLE.pem + ROOT.pem, "client_crl": MIDDLE.revoke() + ROOT.revoke()}
+tls = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from([NAME, " 198.51.100.10"]),
+        "profile": st.sampled_from(["intermediate", " modern"]),
+        "plain": st.sampled_from(["redirect", "serve ", "close"]),
+        "hsts": st.sampled_from(["730d", 0]),
+        "port": both(st.integers(1, 65535)),
+    },
+).map(lambda more: {**certificate, **more}) | st.sampled_from(["optional", "required"]).map(
+    lambda word: {**certificate, **clients, "client_certificate": word}
+)
 NODE = {
     "name": names | st.integers(0, 99),
     "address": st.ip_addresses().map(str).filter(is_right(addresses.node_address)),
@@ -116,10 +132,11 @@ SERVICE = {
     "persistence": st.sampled_from(["source", "cookie", "none"]),
     "persist_for": times,
     "timeout": times,
+    "tls": tls,
 }
 PROXY_ONLY = (
     *("layer", "persistence", "persist_for", "timeout", "max_connections"),
-    *("dicom", "allowed_calling_ae", "routes"),
+    *("dicom", "allowed_calling_ae", "routes", "tls"),
 )
 SITE = {
     "infinitt_vip": st.nothing(),  # these five are drawn below
@@ -377,8 +394,12 @@ def test_every_section_stands_where_it_should(accepted):
 @pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
 def test_haproxy_accepts_what_the_model_accepts(accepted, tmp_path):
     def complaint(number, of):
+        (_load_balancers, written), site, texts = of
+        for file in pem_files(written["infinitt_services"], as_dict(site)["services"], no_file):
+            (tmp_path / file.name).write_text(file.content)
         path = tmp_path / f"{number}.cfg"
-        path.write_text(of[2]["haproxy"].replace("/etc/haproxy/reject_calling_ae.lua", str(REJECT)))
+        text = texts["haproxy"].replace("/etc/haproxy/reject_calling_ae.lua", str(REJECT))
+        path.write_text(text.replace("/etc/haproxy/tls/", f"{tmp_path}/"))
         code, said = haproxy_says(path)
         return said if code or "WARNING" in said or "ALERT" in said else ""
 
