@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import os
@@ -19,10 +20,13 @@ import subprocess
 import threading
 import time
 
+import peers
 import pytest
 import rendering
 from factories import build, hosts
 from pki import MIDDLE, NAME, OTHER, ROOT, WEB
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -168,7 +172,10 @@ def node():
 
 
 def give_back(client):
-    with client:
+    """A node that gives back what it gets; where that is an A-ASSOCIATE-RQ, one that answers a C-ECHO."""
+    with client, contextlib.suppress(OSError):
+        if client.recv(1, socket.MSG_PEEK) == b"\x01":
+            peers.verification_scp(client)
         while data := client.recv(4096):
             client.sendall(data)
 
@@ -316,6 +323,28 @@ def test_a_client_with_another_certificate_is_refused(running, certificate, issu
 def test_a_client_without_a_certificate_is_refused_where_one_is_required(running):
     expected = b"hello" if running.kind == "optional" else "TLSV13_ALERT_CERTIFICATE_REQUIRED"
     assert tls(DICOM) == expected
+
+
+def echo(client=None):
+    """The status of a C-ECHO by a real modality's means, pynetdicom; None where there is no association."""
+    context = ssl.create_default_context(cadata=ROOT.pem)
+    if client:
+        context.load_cert_chain(*client)
+    modality = AE("CT1")
+    modality.acse_timeout = modality.dimse_timeout = modality.network_timeout = 5
+    modality.add_requested_context(Verification)
+    association = modality.associate(VIP, DICOM, ae_title="INFINITT", tls_args=(context, NAME))
+    if not association.is_established:
+        return None
+    status = association.send_c_echo()
+    association.release()
+    return status.Status
+
+
+def test_a_modality_with_a_certificate_gets_an_association_and_no_other_does(running, certificate):
+    assert echo(certificate(GOOD)) == 0
+    assert echo(certificate(REVOKED)) is None and echo(certificate(OTHER.issue("CT 3"))) is None
+    assert echo() == (0 if running.kind == "optional" else None)
 
 
 def test_plain_dicom_is_refused(running):
