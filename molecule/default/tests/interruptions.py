@@ -55,12 +55,14 @@ KEYWORDS |= {
 }
 
 
-def killed_after(number, log, *arguments, **variables):
-    """Run site.yml and kill it after that many changes. Return the run, and whether it was killed."""
+def killed_after(what, log, *arguments, **variables):
+    """Run site.yml and kill it after so many changes, or after a task (``file:line``) has changed something; 0 kills
+    nothing. Return the run, and whether it was killed.
+    """
     environment = {
         "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACK),
         "ANSIBLE_CALLBACKS_ENABLED": "interrupt",
-        "INTERRUPT_AFTER": str(number),
+        "INTERRUPT_AFTER": str(what),
         "INTERRUPT_LOG": str(log),
     }
     run = play("site", *arguments, environment=environment, **variables)

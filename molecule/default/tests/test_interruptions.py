@@ -186,17 +186,17 @@ CYCLES = {
 NEEDS_A_FAULT = {task for task in tasks_that_change() if task.startswith("roles/infinitt/tasks/hand_over_proof.yml:")}
 
 
-def walk(lab, site, cycle, numbers, log):
-    """Go through a cycle once, each run killed after so many changes (0: not at all). Return what each run changed."""
+def walk(lab, site, cycle, tasks, log):
+    """Go through a cycle once, each run killed after its task (0: not at all). Return what each run changed."""
     found = []
-    for step, number in zip(cycle, numbers):
+    for step, task in zip(cycle, tasks):
         variables = site(**step.get("change", {}))
         step.get("before", nothing)(lab)
         log.unlink(missing_ok=True)
         # Preflight would find the port taken, and stop before anything is changed.
-        run, killed = killed_after(number, log, "--skip-tags=preflight", **variables)
+        run, killed = killed_after(task, log, "--skip-tags=preflight", **variables)
         step.get("after", nothing)(lab)
-        assert killed or not number or step.get("refused"), f"it was not killed after {number} changes: {run.said}"
+        assert killed or not task, f"it was not killed after {task}: {run.said}"
         if not killed:
             assert (run.code != 0) == step.get("refused", False), run.said
         found.append([task for task, _host in changes(log)])
@@ -205,10 +205,10 @@ def walk(lab, site, cycle, numbers, log):
 
 
 def kills(found, hit):
-    """For each run of a cycle the numbers of those of its changes after whose task none has been killed yet."""
+    """For each run of a cycle those of its tasks after which none has been killed yet."""
     known, plan = set(hit), []
     for tasks in found:
-        plan.append([tasks.index(task) + 1 for task in dict.fromkeys(tasks) if task not in known])
+        plan.append([task for task in dict.fromkeys(tasks) if task not in known])
         known.update(tasks)
     return plan
 
@@ -219,9 +219,8 @@ def test_every_task_that_can_change_something_may_be_the_last(lab, site, tmp_pat
     for name in CYCLES if NAMED == "all" else NAMED.split(","):
         cycle = CYCLES[name]
         plan = kills(walk(lab, site, cycle, [0] * len(cycle), tmp_path / "log"), hit)
-        for numbers in itertools.zip_longest(*plan, fillvalue=0):
-            found = walk(lab, site, cycle, numbers, tmp_path / "log")
-            last = [tasks[-1] for tasks, number in zip(found, numbers) if number]
-            print(f"{name}, killed after {numbers}: {', '.join(last)}", flush=True)
-            hit.update(last)
+        for tasks in itertools.zip_longest(*plan, fillvalue=0):
+            walk(lab, site, cycle, tasks, tmp_path / "log")
+            print(f"{name}, killed after {', '.join(task or 'nothing' for task in tasks)}", flush=True)
+            hit.update(tasks)
     assert NAMED != "all" or not tasks_that_change() - hit - NEEDS_A_FAULT, "after none of these was a run killed"

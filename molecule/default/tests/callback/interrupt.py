@@ -13,9 +13,9 @@ description:
   - Each task that has changed something is written to a file, one JSON object a line.
 options:
   after:
-    description: The number of the task, from 1; 0 kills nothing.
-    type: int
-    default: 0
+    description: The number of the task, from 1, or the end of its path with its line; 0 kills nothing.
+    type: str
+    default: "0"
     env: [{name: INTERRUPT_AFTER}]
   log:
     description: Path of the file.
@@ -55,5 +55,6 @@ class CallbackModule(CallbackBase):
             log.write(
                 json.dumps({"host": result.host.name, "task": result.task.name, "path": result.task.get_path()}) + "\n"
             )
-        if self.changed == self.get_option("after"):
+        after = self.get_option("after")
+        if after == str(self.changed) or (":" in after and result.task.get_path().endswith(after)):
             os.kill(os.getpid(), signal.SIGKILL)
