@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import certificates, values
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import Source, age
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import pem as parse_pem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, ValidationError
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Tls
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Source, Text
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Text
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import read_keys
 
 HTTPS = 443
@@ -27,17 +29,17 @@ def no_file(path: str) -> str:
 
 
 TLS_KEYS: dict[str, Callable[[Any], Any]] = {
-    "certificate": values.pem,
-    "key": values.pem,
+    "certificate": parse_pem,
+    "key": parse_pem,
     "name": Text(values.HOST, "give the name that clients have typed in, such as pacs.example.org"),
-    "ca": values.pem,
+    "ca": parse_pem,
     "profile": Choice(("intermediate", "modern")),
     "port": values.port,
     "plain": Choice(("redirect", "serve", "close")),
-    "hsts": values.age,
+    "hsts": age,
     "client_certificate": Choice(("none", "optional", "required")),
-    "client_ca": values.pem,
-    "client_crl": values.pem,
+    "client_ca": parse_pem,
+    "client_crl": parse_pem,
 }
 HTTP_ONLY = ("port", "plain", "hsts")
 

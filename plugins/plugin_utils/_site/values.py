@@ -10,8 +10,7 @@ Strings are as good as numbers (a Tower survey sends strings). What counts as un
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title
@@ -23,12 +22,9 @@ HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
 DIRECTORY = re.compile(r"[A-Za-z0-9_.~/ -]{1,255}")
 COMMAND = re.compile(r"/[A-Za-z0-9_./+-]{1,200}( [A-Za-z0-9_.,:@/=+-]{1,100}){0,20}")
-# A symbolic link and a unit of systemd's name it.
-PEM_PATH = re.compile(r"/[A-Za-z0-9_./+@-]{1,250}")
 SECRET = re.compile(r"[!-&(-~]{1,128}")
 DURATION = re.compile(r"([0-9]{1,8})\s*([smhd]?)")
 LONGEST = (2**31 - 1) // 1000
-LONGEST_AGE = 10 * 365 * 86400
 LONGEST_PAGE = 8000  # HAProxy keeps it in a buffer
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -144,37 +140,6 @@ def duration(value: Any) -> int:
     if not match or not 0 < int(match[1]) * SECONDS[match[2]] <= LONGEST:
         raise ValidationError(f"is {show(value)}", "give a time up to 24 days, such as 8h, 30m or 600 (seconds)")
     return int(match[1]) * SECONDS[match[2]]
-
-
-def age(value: Any) -> int:
-    """Return seconds, up to ten years, of a time that only browsers count."""
-    match = DURATION.fullmatch(str(value).strip()) if isinstance(value, (str, int)) else None
-    if isinstance(value, bool) or not match or not 0 <= int(match[1]) * SECONDS[match[2]] <= LONGEST_AGE:
-        raise ValidationError(f"is {show(value)}", "give a time up to ten years, such as 730d")
-    return int(match[1]) * SECONDS[match[2]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where PEM is to be found: its ``text``, or the ``path`` of a file of the controller, or of one of the hosts."""
-
-    text: str = field(default="", repr=False)
-    path: str = ""
-    on_hosts: bool = False
-
-
-def pem(value: Any) -> Source:
-    """Return where PEM is to be found. What was written appears in no sentence: it may be a key."""
-    hint = "give PEM, the absolute path of a file on the controller, or {on_hosts: PATH} for a file that the hosts have"
-    if isinstance(value, str) and "-----BEGIN " in value:
-        return Source(text=value)
-    if isinstance(value, str) and PEM_PATH.fullmatch(value.strip()):
-        return Source(path=value.strip())
-    if isinstance(value, Mapping) and [*value] == ["on_hosts"]:
-        path = value["on_hosts"]
-        if isinstance(path, str) and PEM_PATH.fullmatch(path.strip()):
-            return Source(path=path.strip(), on_hosts=True)
-    raise ValidationError("is neither PEM nor a path", hint)
 
 
 def status(value: Any) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from observations import ADDRESSES, MACS, SSHD, VIP, before, endpoint, site
+from observations import ADDRESSES, MACS, NOW, SSHD, VIP, before, endpoint, site
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight
 
@@ -162,7 +162,7 @@ def test_our_tables_in_the_sites_own_rules(observed):
 
 
 def test_whom_the_nodes_see_is_said_where_something_is_forwarded():
-    (notice,) = preflight.notices(FORWARDED)
+    (notice,) = preflight.notices(FORWARDED, {}, NOW)
     assert notice.code == "nodes_see_vip"
     assert notice.text == (
         f"The nodes see clients of forwarded services as {VIP}; checks and all other connections come from {LB1} and"
@@ -172,7 +172,7 @@ def test_whom_the_nodes_see_is_said_where_something_is_forwarded():
 
 
 def test_what_a_forwarded_web_loses():
-    notices = preflight.notices(site(services=("web", "dicom"), layer4=("web",)))
+    notices = preflight.notices(site(services=("web", "dicom"), layer4=("web",)), {}, NOW)
     assert [notice.code for notice in notices] == ["nodes_see_vip", "web_forwarded"]
     assert all(word in notices[1].text for word in ("cookie", "X-Forwarded-For", "NAT"))
 
