@@ -168,7 +168,7 @@ def test_whom_the_nodes_see_is_said_where_something_is_forwarded():
         f"The nodes see clients of forwarded services as {VIP}; checks and all other connections come from {LB1} and"
         f" {LB2}."
     )
-    assert preflight.notices(SITE) == []
+    assert preflight.notices(SITE, {}, NOW) == []
 
 
 def test_what_a_forwarded_web_loses():
