@@ -3,11 +3,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test lint format unit scenario history interruptions bench build docs golden render shell down setup sanity artefact tower
+.PHONY: help demo test test-all lint format unit scenario history interruptions bench build docs golden render shell down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
 	@echo "make test                  every test"
+	@echo "make test-all              and what takes hours: interruptions, history for an hour, and its mutants, each of which it must catch"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
@@ -45,6 +46,10 @@ demo: setup
 
 test: setup
 	@python tools/test.py
+
+test-all: test interruptions
+	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
+	@$(MAKE) history
 
 # The list of linters is .pre-commit-config.yaml.
 lint: export PRE_COMMIT_HOME := $(CURDIR)/.build/pre-commit

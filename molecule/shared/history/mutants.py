@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults put into the product on purpose: each must break a promise. What finds none of them proves nothing.
 
-usage: python3 -m history.mutants NAME DIRECTORY
-  puts the fault into a copy of the repository
+usage: python3 -m history.mutants [NAME DIRECTORY]
+  puts the fault into a copy of the repository; without arguments it prints the names
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def main() -> None:
         case [name, directory] if name in MUTANTS:
             MUTANTS[name].put_into(pathlib.Path(directory))
             print(MUTANTS[name].steps)
+        case []:
+            print(*MUTANTS)
         case _:
             sys.exit(f"{__doc__}\nNAME: {', '.join(MUTANTS)}")
 
