@@ -86,19 +86,6 @@ def read_authorities(text: str) -> tuple[list[bytes], str]:
     return ders, "".join(map(_pem, ders))
 
 
-def read_pinned(text: str) -> tuple[list[str], str]:
-    """Return the fingerprints of certificates that are accepted as they are, and them as PEM."""
-    ders = _of(text, CERTIFICATE, "certificate")
-    for der in ders:
-        certificate = _parsed(der)
-        if not certificate.self_issued:
-            raise ValidationError(
-                f"has the certificate for {listed(certificate.names)}, which a CA has issued",
-                "give that CA as ca and the name: only self-signed certificates can be pinned",
-            )
-    return [_parsed(der).sha256 for der in ders], "".join(map(_pem, ders))
-
-
 def read_revoked(text: str, authorities: Sequence[bytes]) -> tuple[int, str]:
     """Return until when a list of revoked certificates holds, and it as PEM; each CA must have one. Raises
     ValidationError.
