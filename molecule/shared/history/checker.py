@@ -26,6 +26,9 @@ from .operation import Excuses
 
 OWNERS_AT_MOST = 1.0  # seconds for which two may have the VIP
 RULES_AT_MOST = 1.0  # seconds for which the holder may be without rules
+# Clients of which a visit may come to another node while others come to their own, as happens where a SYN is lost
+# (docs/layer4.md, Newcomers). Seen on an overloaded machine, once in 600 visits.
+STRAYS_AT_MOST = 1
 SETTLE = 1.0  # seconds after a cut has ended in which both may think that they have the VIP
 
 
@@ -157,10 +160,12 @@ def nodes(events: list[dict], context: Context) -> Iterator[Violation]:
     if context.excuses.nodes:
         return
     for event in of(events, "placed"):
+        before = {client: context.placed.get(client, now) for client, now in event["nodes"].items()}
+        strays = [client for client, now in event["nodes"].items() if set(before[client]) < set(now)]
         moved = [
-            f"{client} from {' and '.join(context.placed[client])} to {' and '.join(now)}"
+            f"{client} from {' and '.join(before[client])} to {' and '.join(now)}"
             for client, now in event["nodes"].items()
-            if context.placed.get(client, now) != now
+            if not set(now) <= set(before[client]) and not (client in strays and len(strays) <= STRAYS_AT_MOST)
         ]
         if moved:
             yield Violation("nodes", f"{len(moved)} clients came to another node, such as {moved[0]}")

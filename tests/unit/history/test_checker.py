@@ -109,6 +109,14 @@ def test_a_client_keeps_its_node():
     assert promises(moved, placed=placed, excuses=Excuses(nodes=True)) == []
 
 
+def test_one_visit_of_one_client_may_come_to_another_node():
+    both = {client: ["pacs1", "pacs2"] for client in ("198.51.100.2", "198.51.100.3")}
+    placed = dict.fromkeys(both, ["pacs1"])
+    assert promises({"event": "placed", "nodes": both}, placed=placed) == ["nodes"]
+    assert promises({"event": "placed", "nodes": both | {"198.51.100.3": ["pacs1"]}}, placed=placed) == []
+    assert promises({"event": "placed", "nodes": placed}, placed=both) == [], "and to its own again"
+
+
 @pytest.mark.parametrize(
     ("run", "promise"),
     [
