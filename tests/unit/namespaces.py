@@ -224,8 +224,8 @@ class Pair:
         self.hosts.append(host)
         return host
 
-    def move(self, to: LoadBalancer) -> None:
-        """Let a load balancer have the VIP, as Keepalived does."""
+    def move(self, to: LoadBalancer, unnoticed: bool = False) -> None:
+        """Let a load balancer have the VIP, as Keepalived does. unnoticed: it had never given it up, and is not told."""
         if self.holder and self.holder.processes:
             self.holder("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
         to("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
@@ -233,7 +233,8 @@ class Pair:
         for host in (self.client, *self.nodes):
             host("ip", "neigh", "flush", "dev", "eth0")
         until(lambda: to("conntrackd", "-C", "/etc/layer4/conntrackd.conf", "-s", check=False))
-        to.layer4("master")
+        if not unnoticed:
+            to.layer4("master")
 
     def connect(self, number: int) -> Connections:
         return Connections(self.client, number)

@@ -167,7 +167,7 @@ def test_a_signal_to_read_anew_does_not_forget_that_haproxy_is_silent(service):
 
 
 def test_a_standby_asks_for_its_copies_anew(service, clock, here, monkeypatch):
-    asked = []
+    asked, completed = [], []
     monkeypatch.setattr(sync, "stand_by", lambda vips: asked.append((clock[0], vips)))
     entries = {"net/netfilter/nf_conntrack_count": 400}
     monkeypatch.setattr(service.sysctl, "number", entries.get)
@@ -186,7 +186,8 @@ def test_a_standby_asks_for_its_copies_anew(service, clock, here, monkeypatch):
     entries["net/netfilter/nf_conntrack_count"] = 60000
     assert after(300) == 1 and after(300) == 1, "no more than some hundred of them in a second"
     here.add(VIP)
-    assert after(900) == 0
+    monkeypatch.setattr(sync, "complete", lambda: completed.append(clock[0]))
+    assert after(900) == 0 and len(completed) == 3, "a holder completes what a standby asks for"
     here.remove(VIP)
     assert after(1) == 1, "at once, as its list is no longer the one that counts"
 

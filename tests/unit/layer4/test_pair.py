@@ -81,6 +81,22 @@ def test_a_mirror_that_lost_entries_gets_them_back_by_itself(make_pair):
     assert connections.answers() == ["answered"] * 20
 
 
+def test_what_came_to_another_host_while_two_had_the_vip_is_mirrored_back_to_it(make_pair):
+    pair = make_pair(resync=1)
+    pair.move(pair.lb2)
+    connections = pair.connect(20)
+    known = until(lambda: len(pair.lb1.forwarded()) == 20 and pair.lb1.forwarded())
+    pair.move(pair.lb1, unnoticed=True)
+    for balancer in (pair.lb1, pair.lb2):  # what another host gave is not in lb1's list, and lb2 as a standby has none
+        balancer("conntrackd", "-C", "/etc/layer4/conntrackd.conf", "-f", "internal")
+    pair.lb2("conntrack", "--flush")
+    assert until(lambda: pair.lb2.forwarded() == known)
+    connections.ask(2)
+    pair.lb1.power_off()
+    pair.move(pair.lb2)
+    assert connections.answers() == ["answered"] * 20
+
+
 def test_what_a_standby_asks_for_again_and_again_is_right_whenever_it_takes_over(make_pair):
     pair = make_pair(resync=0)
     busy, waiting = pair.connect(20), pair.connect(20)

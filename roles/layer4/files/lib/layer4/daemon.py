@@ -15,7 +15,7 @@ from . import config, conntrack, endings, guard, health, nft, peers, sync, sysct
 from .haproxy import HAProxy
 
 TICK, REFRESH = 0.2, 1.0  # seconds: how often HAProxy is polled, and the map refreshed
-RESYNC = 30  # seconds: how often a standby asks for its copies, unless there are too many for that
+RESYNC = 30  # seconds: how often copies are completed, unless there are too many for that
 RATE = 200  # copies a second, on average
 STARTING = 20  # seconds for which, after the start, the VIP and the units that come after this one wait for the rules
 
@@ -87,12 +87,15 @@ class Daemon:
         self.held_since = {vip: self.held_since.get(vip, now) for vip in vips}
 
     def resync(self) -> None:
-        """As a standby, complete the copies: whatever was lost comes back, and what lasts for days is not forgotten."""
+        """Complete the copies: whatever was lost comes back, and what lasts for days is not forgotten."""
         now = time.monotonic()
-        if not self.config.mirrored or self.held_since or now < self.resync_at:
+        if not self.config.mirrored or now < self.resync_at:
             return
         self.resync_at = now + max(RESYNC, self.sysctl.number("net/netfilter/nf_conntrack_count") / RATE)
-        sync.stand_by(self.config.vips)
+        if self.held_since:
+            sync.complete()
+        else:
+            sync.stand_by(self.config.vips)
 
     def write(self, maps: dict[str, list[dict | None]], dead: set[tuple[str, int]]) -> None:
         """Put everything into the kernel, the rules too where they are not there."""

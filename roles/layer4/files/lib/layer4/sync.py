@@ -43,6 +43,14 @@ def master() -> None:
         sys.exit(error)
 
 
+def complete() -> None:
+    """As the active host, put into conntrackd's list what is missing there, so that a standby that asks gets it.
+
+    While two hosts had the VIP, each got the other's connections as copies, which are in no list.
+    """
+    system.run(*CONNTRACKD, "-R")
+
+
 def stand_by(vips: list[str]) -> bool:
     """Ask the peer for its connections, unless this host has one of the VIPs; return whether it did.
 
