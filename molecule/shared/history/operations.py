@@ -178,8 +178,7 @@ OPERATIONS: dict[str, Operation] = {
     **fault("keepalived_down", Tasks("keepalived_stop"), undo=(Tasks("keepalived_start"),), excuses=LOSS),
     **fault("full", Shell(FULL), undo=(Shell(ROOM),), weight=1, visible=False),
     # What happens to it in an instant.
-    # Until the table is back HAProxy takes what is new, and it does not know the kernel's choice of nodes.
-    "nft_flush": on_host("nft flush ruleset", weight=3, excuses=JOIN),
+    "nft_flush": on_host("nft flush ruleset", weight=3),
     "networking": on_host(NETWORKING, excuses=LOSS),
     "both_off": Operation(
         (Tasks("power_off", everywhere=True), Tasks("power_on", everywhere=True)),
