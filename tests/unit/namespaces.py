@@ -225,7 +225,7 @@ class Pair:
         return host
 
     def move(self, to: LoadBalancer, unnoticed: bool = False) -> None:
-        """Let a load balancer have the VIP, as Keepalived does. unnoticed: it had never given it up, and is not told."""
+        """Let a load balancer have the VIP, as Keepalived does. unnoticed: it never gave it up, and is not told."""
         if self.holder and self.holder.processes:
             self.holder("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
         to("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
