@@ -18,18 +18,18 @@ class CannotBar(Exception):
     """systemd does not take the timer; the message is a sentence that says so."""
 
 
-def bar(path: str, seconds: float) -> None:
+def begin(path: str, seconds: float) -> None:
     """Keep the VIP from this host for so many seconds at most, from now on. Raises CannotBar."""
     _stop()
     timer = ["--on-active=%dms" % (seconds * 1000), "--timer-property=AccuracySec=100ms"]
-    begin = ["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, *timer]
-    done = _run([*begin, "sh", "-c", 'echo 0 > "$0"', path])
+    command = ["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, *timer]
+    done = _run([*command, "sh", "-c", 'echo 0 > "$0"', path])
     if done.returncode:
         raise CannotBar("systemd-run cannot begin a timer: %s" % done.stdout.strip())
     _write(path, "1\n")
 
 
-def free(path: str) -> None:
+def end(path: str) -> None:
     """Let this host hold the VIP again."""
     _write(path, "0\n")
     _stop()

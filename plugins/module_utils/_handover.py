@@ -114,7 +114,7 @@ def move(plan: Plan, hold: Hold) -> dict:
     _carried.shut(carried.sessions, plan.master_socket)
     close_idle(carried.idle)
     found = result(cut=len(carried.sessions))
-    _barred.bar(plan.handover_file, BARRED)
+    _barred.begin(plan.handover_file, BARRED)
     try:
         if not wait_until(lambda: not holds(plan.vips), LEAVES):
             return {**found, "msg": "Keepalived did not take the VIP off this host within %g s." % LEAVES}
@@ -122,7 +122,7 @@ def move(plan: Plan, hold: Hold) -> dict:
         found["held_ms"] = round(hold.seconds * 1000)
         taken = wait_until(lambda: any(_neighbours.owners(plan.interface, plan.vips[:1], 0.5).values()), TAKEN)
     finally:
-        _barred.free(plan.handover_file)
+        _barred.end(plan.handover_file)
         close_after_answers(plan, 0)
     if taken:
         return {**found, "moved": True}

@@ -72,10 +72,10 @@ class Stream:
             except ssl.SSLWantReadError:
                 await self._flush()
                 data = await self._loop.sock_recv(self._connection, _RECEIVE)
-                if data:
-                    self._received.write(data)
-                else:
+                if data == b"":
                     self._received.write_eof()
+                else:
+                    self._received.write(data)
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     await self._flush()  # the alert says why to the peer's own log

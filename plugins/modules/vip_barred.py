@@ -57,9 +57,9 @@ def main() -> None:
     path, seconds = module.params["handover_file"], module.params["seconds"]
     try:
         if seconds and not module.check_mode:
-            _barred.bar(path, seconds)
+            _barred.begin(path, seconds)
         elif not module.check_mode:
-            _barred.free(path)
+            _barred.end(path)
     except _barred.CannotBar as reason:
         module.fail_json(msg=str(reason))
     module.exit_json(changed=True)

@@ -215,7 +215,7 @@ def test_what_bars_a_host_is_ended_by_systemd_whatever_becomes_of_its_beginner(m
     monkeypatch.setattr(
         _barred, "_run", lambda command: commands.append(command) or subprocess.CompletedProcess(command, 0, "")
     )
-    _barred.bar(str(file), 8.0)
+    _barred.begin(str(file), 8.0)
     assert file.read_text() == "1\n"
     _stopped, begun = commands
     assert "--on-active=8000ms" in begun
@@ -226,7 +226,7 @@ def test_what_bars_a_host_is_ended_by_systemd_whatever_becomes_of_its_beginner(m
 def test_nothing_is_barred_where_nothing_would_end_it(monkeypatch, tmp_path):
     monkeypatch.setattr(_barred, "_run", lambda command: subprocess.CompletedProcess(command, 1, "no bus"))
     with pytest.raises(_barred.CannotBar, match="no bus"):
-        _barred.bar(str(tmp_path / "handover"), 8.0)
+        _barred.begin(str(tmp_path / "handover"), 8.0)
     assert not (tmp_path / "handover").exists()
 
 

@@ -36,8 +36,8 @@ def files(path):
     raise FileNotFoundError(2, "No such file or directory", path)
 
 
-def of(name="web", /, **written):
-    return build(infinitt_services={name: {"tls": written}}, reader=files)
+def of(**written):
+    return build(infinitt_services={"web": {"tls": written}}, reader=files)
 
 
 def written_files(site, written):
@@ -227,7 +227,7 @@ def test_what_is_wrong_is_one_sentence(written, sentence):
 
 @pytest.mark.parametrize("key, value", [("plain", "serve"), ("hsts", "1d"), ("port", 443)])
 def test_what_only_http_has_is_refused_on_a_service_of_tcp(key, value):
-    (problem,) = of("dicom", **GOOD, **{key: value}).problems
+    (problem,) = build(infinitt_services={"dicom": {"tls": {**GOOD, key: value}}}, reader=files).problems
     assert problem == f"infinitt_services.dicom.tls.{key} is set on a tcp service; remove it: only HTTP has that."
 
 
