@@ -50,7 +50,12 @@ class Stream:
         return certificate
 
     async def send(self, data: bytes) -> None:
-        await self._carry_out(lambda: self._tls.write(data))
+        try:
+            await self._carry_out(lambda: self._tls.write(data))
+        except ConnectionError:
+            with contextlib.suppress(ConnectionError):
+                await self.receive()  # an alert that came before the reset says why
+            raise
 
     async def receive(self) -> bytes:
         """Return what has come; nothing where the peer has closed."""
