@@ -77,10 +77,10 @@ class Stream:
             except ssl.SSLWantReadError:
                 await self._flush()
                 data = await self._loop.sock_recv(self._connection, _RECEIVE)
-                if data == b"":
-                    self._received.write_eof()
-                else:
+                if data:
                     self._received.write(data)
+                else:
+                    self._received.write_eof()
             except ssl.SSLError:
                 with contextlib.suppress(OSError):
                     await self._flush()  # the alert says why to the peer's own log
@@ -90,8 +90,9 @@ class Stream:
                 return result
 
     async def _flush(self) -> None:
-        if self._to_send.pending:
-            await self._loop.sock_sendall(self._connection, self._to_send.read())
+        data = self._to_send.read()
+        if data:
+            await self._loop.sock_sendall(self._connection, data)
 
 
 def failure(error: ssl.SSLError) -> Failure:
