@@ -46,18 +46,12 @@ class Settings:
     haproxy_socket: str
     peers_port: int
 
-    @classmethod
-    def read(cls) -> Settings:
-        """Raises OSError, TypeError and ValueError. Ansible before 2.19 writes a number as text."""
-        known = json.loads(SETTINGS.read_text())
-        return cls(**{**known, "peers_port": int(known.get("peers_port"))})
-
 
 class Guard:
     """One load balancer's guard."""
 
     def __init__(self) -> None:
-        self.settings = Settings.read()
+        self.settings = Settings(**json.loads(SETTINGS.read_text()))
         self.judge, self.events, self.pipe = judge.Judge(), Events(), process.Pipe(self.settings.pipe)
         self.links: dict[socket.AddressFamily, link.Link] = {}
         self.instance: conf.Instance | None = None
@@ -89,7 +83,7 @@ class Guard:
         if read == self.read:
             return
         try:
-            settings = Settings.read()
+            settings = Settings(**json.loads(SETTINGS.read_text()))
             instance = conf.parse(CONFIGURATION.read_text())
         except (OSError, TypeError, ValueError):
             return
