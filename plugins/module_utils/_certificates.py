@@ -28,8 +28,7 @@ def look(certificate: str, key: str, name: str) -> _x509.Certificate:
     key: the path of its key; empty where that stands beside the certificate. name: what it must cover; empty: any.
     """
     try:
-        with open(certificate, encoding="ascii", errors="replace") as file:
-            found = [der for label, der in _x509.blocks(file.read()) if label == "CERTIFICATE"]
+        found = _chain(certificate)
         read = _x509.parse(found[0])
     except OSError as error:
         raise Unusable("cannot be read (%s)" % error.strerror) from None
@@ -49,12 +48,17 @@ def served(certificate: str, name: str, socket: str, timeout: float) -> bool | N
     name: the path by which HAProxy's configuration names the file.
     """
     try:
-        with open(certificate, encoding="ascii", errors="replace") as file:
-            ((_label, der), *_others) = [block for block in _x509.blocks(file.read()) if block[0] == "CERTIFICATE"]
+        der, *_others = _chain(certificate)
         answer = _SERVED.search(_haproxy.ask(socket, "show ssl cert %s" % name, timeout))
     except (OSError, ValueError, _haproxy.NoAnswer):
         return None
     return answer and answer[1] == hashlib.sha1(der).hexdigest().upper()
+
+
+def _chain(path: str) -> list[bytes]:
+    """Return the certificates of a file, in DER. Raises OSError, and ValueError where a block is damaged."""
+    with open(path, encoding="ascii", errors="replace") as file:
+        return [der for label, der in _x509.blocks(file.read()) if label == "CERTIFICATE"]
 
 
 def _check_chain(certificate: str, key: str, chain: list[bytes]) -> None:

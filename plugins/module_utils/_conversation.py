@@ -23,8 +23,7 @@ from ._dicom.pdu import Abort
 from ._dicom.stream import encode
 from ._failure import Failure
 from ._resolver import resolve
-
-_RECEIVE = 16384
+from ._stream import Stream
 
 # What each phase waits for, as the sentences name it.
 _AWAITED = {
@@ -62,7 +61,7 @@ class Conversation:
         self._check = check
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
-        self._tls: _tls.Stream | None = None
+        self._stream: Stream | None = None
         self._requestor = Requestor(check.called_ae, check.calling_ae)
         self._phase = "resolve"
         self.latency: dict[str, float] = {}
@@ -119,6 +118,7 @@ class Conversation:
                 try:
                     await self._loop.sock_connect(self._socket, sockaddr)
                     self.source = self._socket.getsockname()[:2]
+                    self._stream = Stream(self._socket)
                     return
                 except OSError:
                     if number == len(addresses):
@@ -128,8 +128,9 @@ class Conversation:
     async def encrypt(self, trust: _trust.Trust) -> None:
         """Speak TLS from here on; raise Failure where the certificate is not as wanted."""
         with self._in_phase("tls"):
-            self._tls = _tls.Stream(cast(socket.socket, self._socket), trust)
-            self.certificate = await self._tls.handshake()
+            encrypted = _tls.TlsStream(cast(socket.socket, self._socket), trust)
+            self.certificate = await encrypted.handshake()
+            self._stream = encrypted
         self.note = _trust.note(self.certificate)
 
     async def ask_head(self) -> None:
@@ -165,21 +166,15 @@ class Conversation:
         """Close the connection, after an A-ABORT where the association has not been released."""
         if self._socket is None:
             return
-        if self._requestor.associated:
+        if self._requestor.associated and self._stream:
             # Only if that takes no waiting (PS3.8 9.2, A-ABORT).
-            if self._tls:
-                self._tls.send_at_once(encode(Abort()))
-            else:
-                with contextlib.suppress(OSError):
-                    self._socket.send(encode(Abort()))
+            self._stream.send_at_once(encode(Abort()))
         self._socket.close()
 
     async def _exchange(self, request: bytes, decoder: Requestor | http_head.HeadDecoder):
         connection = cast(socket.socket, self._socket)  # every phase comes after connect()
-        if self._tls:
-            await self._tls.send(request)
-        else:
-            await self._loop.sock_sendall(connection, request)
+        stream = cast(Stream, self._stream)
+        await stream.send(request)
         data = b""
         while True:
             answer = decoder.receive(data)
@@ -188,7 +183,7 @@ class Conversation:
             # Acknowledge at once: a peer with Nagle's algorithm that sends an answer in two parts, as DCMTK does,
             # otherwise waits 40 ms before the second. The kernel does not keep this setting.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            data = await (self._tls.receive() if self._tls else self._loop.sock_recv(connection, _RECEIVE))
+            data = await stream.receive()
             if not data:
                 how = "in the middle of" if decoder.pending else "without"
                 raise Failure("closed", f"closed the connection {how} {_AWAITED[self._phase]}")

@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS as a client speaks it, over a socket of asyncio's, and in words what is wrong with the peer's."""
+"""TLS as a client speaks it, over a socket, and in words what is wrong with the peer's."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import ssl
@@ -14,9 +13,10 @@ from typing import Any, Callable
 
 from . import _x509
 from ._failure import Failure
+from ._stream import Stream
 from ._trust import EXPIRED, NOT_YET, Trust, reason_of
 
-_RECEIVE = 16384
+_READ = 16384
 
 # OpenSSL's reasons, as the sentences say them.
 _REASONS = {
@@ -30,12 +30,12 @@ _REASONS = {
 }
 
 
-class Stream:
-    """TLS over a connected socket. Whatever the peer sends, every step waits for no more than the caller's deadline."""
+class TlsStream(Stream):
+    """A stream that speaks TLS, whatever the peer sends."""
 
     def __init__(self, connection: socket.socket, trust: Trust) -> None:
-        self._connection, self._trust = connection, trust
-        self._loop = asyncio.get_running_loop()
+        super().__init__(connection)
+        self._trust = trust
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = trust.context().wrap_bio(self._received, self._to_send, server_hostname=trust.name or None)
 
@@ -60,7 +60,7 @@ class Stream:
     async def receive(self) -> bytes:
         """Return what has come; nothing where the peer has closed."""
         try:
-            return await self._carry_out(lambda: self._tls.read(_RECEIVE))
+            return await self._carry_out(lambda: self._tls.read(_READ))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
 
@@ -68,7 +68,7 @@ class Stream:
         """Send what takes no waiting."""
         with contextlib.suppress(OSError):
             self._tls.write(data)
-            self._connection.send(self._to_send.read())
+            super().send_at_once(self._to_send.read())
 
     async def _carry_out(self, step: Callable[[], Any]) -> Any:
         while True:
@@ -76,7 +76,7 @@ class Stream:
                 result = step()
             except ssl.SSLWantReadError:
                 await self._flush()
-                data = await self._loop.sock_recv(self._connection, _RECEIVE)
+                data = await super().receive()
                 if data:
                     self._received.write(data)
                 else:
@@ -92,7 +92,7 @@ class Stream:
     async def _flush(self) -> None:
         data = self._to_send.read()
         if data:
-            await self._loop.sock_sendall(self._connection, data)
+            await super().send(data)
 
 
 def failure(error: ssl.SSLError) -> Failure:

@@ -75,7 +75,7 @@ def note(certificate: _x509.Certificate) -> str | None:
         return None
     if left < 0:
         return f"has a certificate that expired {_ago(certificate)}"
-    return f"has a certificate that expires {_in(left)}"
+    return f"has a certificate that expires {in_days(left)}"
 
 
 def _ago(certificate: _x509.Certificate) -> str:
@@ -83,7 +83,8 @@ def _ago(certificate: _x509.Certificate) -> str:
     return "today" if days == 0 else f"{days} day ago" if days == 1 else f"{days} days ago"
 
 
-def _in(days: int) -> str:
+def in_days(days: int) -> str:
+    """Say when that is: today, in 1 day, in 12 days."""
     return "today" if days == 0 else "in 1 day" if days == 1 else f"in {days} days"
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._trust import SOON, in_days
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._x509 import DAY
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Host, Observed, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
 
-DAY = 86400
 # Days: a CA may take a week to answer, and a list of revoked certificates often holds for no longer than that.
-SOON, SOON_REVOKED = 30, 7
+SOON_REVOKED = 7
 
 
 def unusable(name: str, host: Host) -> Iterator[Problem]:
@@ -116,8 +117,7 @@ def _lists(site: Site) -> Iterator[tuple[str, int]]:
 
 
 def _left(seconds: float) -> str:
-    days = int(seconds // DAY)
-    return "today" if days == 0 else "in 1 day" if days == 1 else f"in {days} days"
+    return in_days(int(seconds // DAY))
 
 
 def _date(epoch: float) -> str:

@@ -15,8 +15,9 @@ except ImportError:  # the filter raises an error with a sentence
     netaddr = None  # type: ignore[assignment]
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError, show
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Text
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Text, several
 
+BITS = {4: 32, 6: 128}
 VirtualAddress = tuple[str, "int | None"]  # and its prefix, if one was given
 
 # What Keepalived and nft read as one word. The kernel knows no colon in a name; a label has one, and is as long as a
@@ -39,35 +40,30 @@ def virtual_address(value: Any) -> VirtualAddress:
     hint = "give an address and the prefix of its network, such as 198.51.100.10/24"
     bare, slash, prefix = value.strip().partition("/") if isinstance(value, str) else (value, "", "")
     ip = _ip(bare, hint)
-    bits = 32 if ip.version == 4 else 128
-    if slash and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= bits):
-        raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {bits}", hint)
+    if slash and not _is_prefix(prefix, ip):
+        raise ValidationError(f"is {show(value)}, whose prefix is not a number up to {BITS[ip.version]}", hint)
     return str(ip), int(prefix) if slash else None
 
 
 def virtual_addresses(value: Any) -> list[VirtualAddress]:
     """Return those of a list, or of one string with commas between them."""
-    written = value.split(",") if isinstance(value, str) else value
-    if not isinstance(written, list):
+    written = several(value)
+    if written is None:
         raise ValidationError(f"is {show(value)}, which is not a list", "give addresses, such as [198.51.100.9]")
     return [virtual_address(one) for one in written]
 
 
 def networks(value: Any) -> list[str]:
     """Return networks and addresses, of a list or of one string with commas between, without those within others."""
-    written = value.split(",") if isinstance(value, str) else value
+    written = several(value)
     hint = "give networks and addresses, such as [198.51.100.0/25, 198.51.100.200]"
-    if not isinstance(written, list) or not written:
+    if not written:
         raise ValidationError(f"is {show(value)}, which is not a list", hint)
     found = []
     for one in written:
         bare, slash, prefix = one.strip().partition("/") if isinstance(one, str) else ("", "", "")
         ip = _parsed(bare)
-        if (
-            ip is None
-            or slash
-            and not (re.fullmatch(r"[0-9]{1,3}", prefix) and int(prefix) <= (128, 32)[ip.version == 4])
-        ):
+        if ip is None or slash and not _is_prefix(prefix, ip):
             raise ValidationError(f"has {show(one)}, which is no network", hint)
         network = netaddr.IPNetwork(f"{ip}/{prefix}" if slash else str(ip))
         if network.ip != network.cidr.ip:
@@ -116,6 +112,11 @@ def _ip(value: Any, hint: str) -> netaddr.IPAddress:
         if applies:
             raise ValidationError(f"is {ip}, {kind}", f"give {mapped}" if mapped else hint)
     return ip
+
+
+def _is_prefix(text: str, ip: netaddr.IPAddress) -> bool:
+    """Is it the length of a prefix of this address?"""
+    return bool(re.fullmatch(r"[0-9]{1,3}", text)) and int(text) <= BITS[ip.version]
 
 
 def _parsed(value: Any) -> netaddr.IPAddress | None:

@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError, show
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import DURATION, SECONDS
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import SECONDS, seconds
 
-LONGEST_AGE = 10 * 365 * 86400
+BEGINS = "-----BEGIN "  # what tells a text in PEM from a path
+LONGEST_AGE = 10 * 365 * SECONDS["d"]
 # A symbolic link and a unit of systemd's name it.
 PEM_PATH = re.compile(r"/[A-Za-z0-9_./+@-]{1,250}")
 
 
 def age(value: Any) -> int:
     """Return seconds, up to ten years, of a time that only browsers count."""
-    match = DURATION.fullmatch(str(value).strip()) if isinstance(value, (str, int)) else None
-    if isinstance(value, bool) or not match or not 0 <= int(match[1]) * SECONDS[match[2]] <= LONGEST_AGE:
+    found = seconds(value)
+    if found is None or found > LONGEST_AGE:
         raise ValidationError(f"is {show(value)}", "give a time up to ten years, such as 730d")
-    return int(match[1]) * SECONDS[match[2]]
+    return found
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Source:
 def pem(value: Any) -> Source:
     """Return where PEM is to be found. What was written appears in no sentence: it may be a key."""
     hint = "give PEM, the absolute path of a file on the controller, or {on_hosts: PATH} for a file that the hosts have"
-    if isinstance(value, str) and "-----BEGIN " in value:
+    if isinstance(value, str) and BEGINS in value:
         return Source(text=value)
     if isinstance(value, str) and PEM_PATH.fullmatch(value.strip()):
         return Source(path=value.strip())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import certificates, values
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import Source, age
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import BEGINS, Source, age
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import pem as parse_pem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, ValidationError
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Tls
@@ -78,17 +78,19 @@ class Files:
         return text
 
     def add(self, kind: str, content: str) -> str:
-        """Add a file whose name tells its content: another content is another file, and HAProxy's configuration another
-        one too."""
-        name = f"{self._service}{kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}.pem"
+        """Add a file; return its name. Another content is another file, and HAProxy's configuration another one too."""
+        name = self._name(kind, content)
         self.files.append(PemFile(name, content))
         return name
 
     def link(self, kind: str, path: str) -> str:
-        """Add a link to a file that another tool renews."""
-        name = f"{self._service}{kind}-{hashlib.sha256(path.encode()).hexdigest()[:12]}.pem"
+        """Add a link to a file that another tool renews; return its name."""
+        name = self._name(kind, path)
         self.files.append(PemFile(name, link=path))
         return name
+
+    def _name(self, kind: str, what: str) -> str:
+        return f"{self._service}{kind}-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pem"
 
 
 def read(
@@ -242,6 +244,6 @@ def sealed(written: Any) -> Any:
     """Return what was written with a hash in the place of each text in PEM: it may be a key."""
     if isinstance(written, Mapping):
         return {key: sealed(value) for key, value in written.items()}
-    if isinstance(written, str) and "-----BEGIN " in written:
+    if isinstance(written, str) and BEGINS in written:
         return f"sha256:{hashlib.sha256(written.encode()).hexdigest()}"
     return written

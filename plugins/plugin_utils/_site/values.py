@@ -66,6 +66,12 @@ class Choice:
         raise ValidationError(f"is {show(value)}", f"give one of {', '.join(self.words)}")
 
 
+def several(value: Any) -> list[Any] | None:
+    """Return the parts of a list, or of one string with commas between them; None where it is neither."""
+    written = value.split(",") if isinstance(value, str) else value
+    return written if isinstance(written, list) else None
+
+
 @dataclass(frozen=True)
 class Choices:
     """Some of these words, as a list or in one string with commas between them; their order is kept."""
@@ -73,8 +79,7 @@ class Choices:
     words: tuple[str, ...]
 
     def __call__(self, value: Any) -> list[str]:
-        written = value.split(",") if isinstance(value, str) else value
-        found = [str(word).strip() for word in written] if isinstance(written, list) else []
+        found = [str(word).strip() for word in several(value) or []]
         if not found or not {*found} <= {*self.words}:
             raise ValidationError(f"is {show(value)}", f"give some of {', '.join(self.words)}")
         return found
@@ -132,14 +137,17 @@ def page(value: Any) -> str:
 
 def duration(value: Any) -> int:
     """Return seconds. HAProxy's timeouts and tables end at 2^31 - 1 milliseconds, 24.8 days."""
-    match = (
-        DURATION.fullmatch(str(value).strip())
-        if isinstance(value, (str, int)) and not isinstance(value, bool)
-        else None
-    )
-    if not match or not 0 < int(match[1]) * SECONDS[match[2]] <= LONGEST:
+    found = seconds(value)
+    if found is None or not 0 < found <= LONGEST:
         raise ValidationError(f"is {show(value)}", "give a time up to 24 days, such as 8h, 30m or 600 (seconds)")
-    return int(match[1]) * SECONDS[match[2]]
+    return found
+
+
+def seconds(value: Any) -> int | None:
+    """Return how many a time of any length has; None where it is no time."""
+    written = isinstance(value, (str, int)) and not isinstance(value, bool)
+    match = DURATION.fullmatch(str(value).strip()) if written else None
+    return int(match[1]) * SECONDS[match[2]] if match else None
 
 
 def status(value: Any) -> str:
@@ -172,7 +180,7 @@ def ae_title(value: Any) -> str:
 
 def ae_patterns(value: Any) -> list[str]:
     """Return AE titles, in which ``*`` stands for any characters, of a list or of one string with commas between."""
-    written = value.split(",") if isinstance(value, str) else value
-    if not isinstance(written, list) or not written:
+    written = several(value)
+    if not written:
         raise ValidationError(f"is {show(value)}, which is not a list", "give AE titles, such as [CT1, MAMMO*]")
     return [ae_title(one.strip(" ") if isinstance(one, str) else one) for one in written]
