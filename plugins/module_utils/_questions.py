@@ -32,7 +32,7 @@ def ask(own: str, hosts: list[str], port: int, greeting: bytes, timeout: float) 
     waiting: dict[socket.socket, str] = {}
     with contextlib.ExitStack() as stack:
         for host in hosts:
-            asker = stack.enter_context(socket.socket(_family(host), socket.SOCK_DGRAM))
+            asker = stack.enter_context(socket.socket(family(host), socket.SOCK_DGRAM))
             try:
                 asker.setblocking(False)
                 asker.bind((own, 0))
@@ -75,7 +75,7 @@ class Responder:
         self.endpoint, self.socket = None, None
         if not wanted:
             return ""
-        listener = socket.socket(_family(host), socket.SOCK_DGRAM)
+        listener = socket.socket(family(host), socket.SOCK_DGRAM)
         try:
             listener.setblocking(False)
             listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
@@ -108,5 +108,6 @@ class Responder:
                 pass  # it will ask again
 
 
-def _family(host: str) -> socket.AddressFamily:
+def family(host: str) -> socket.AddressFamily:
+    """Return the family of an address."""
     return socket.AF_INET if ipaddress.ip_address(host).version == 4 else socket.AF_INET6

@@ -14,12 +14,13 @@ import socket
 import time
 from dataclasses import dataclass
 
-from . import _addresses, _neighbours, advert, conf, judge, link, process, system
+from . import _addresses, _neighbours, _questions, advert, conf, judge, link, process, system
+from ._sd_notify import notify
 from .advert import Advert, Announced, Packet
 from .events import Events
 from .firewall import Firewall, Strangers
 from .handover import Handover
-from .system import notify, say
+from .system import say
 
 CONFIGURATION = pathlib.Path("/etc/keepalived/keepalived.conf")
 SETTINGS = pathlib.Path("/etc/keepalived/guard.json")
@@ -99,7 +100,7 @@ class Guard:
         instance = self.instance
         if instance is None:
             return
-        wanted = {link.family(peer) for peer in instance.peers}
+        wanted = {_questions.family(peer) for peer in instance.peers}
         for family, known in list(self.links.items()):
             if family not in wanted or known.interface != instance.interface:
                 known.socket.close()

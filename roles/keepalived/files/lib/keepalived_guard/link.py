@@ -64,7 +64,3 @@ class Link:
             elif kind == socket.IPV6_PKTINFO:
                 to_group = ipaddress.IPv6Address(value[:16]).is_multicast
         return Packet(sender[0].partition("%")[0], to_group, hops, payload)
-
-
-def family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET if ipaddress.ip_address(address).version == 4 else socket.AF_INET6

@@ -2,13 +2,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Other programs, the journal, systemd and files."""
+"""Other programs, the journal and files."""
 
 from __future__ import annotations
 
-import os
 import pathlib
-import socket
 import subprocess
 
 TIMEOUT = 2  # seconds; while a program hangs, no peer is heard
@@ -33,14 +31,6 @@ def run(*command: str, stdin: str = "") -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
-
-
-def notify(message: str) -> None:
-    """Tell systemd (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.sendto(message.encode(), path.replace("@", "\0", 1) if path.startswith("@") else path)
 
 
 def identity(path: pathlib.Path) -> tuple:

@@ -11,7 +11,7 @@ import pathlib
 import signal
 import time
 
-from . import config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
+from . import _sd_notify, config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
 from .haproxy import HAProxy
 
 TICK, REFRESH = 0.2, 1.0  # seconds: how often HAProxy is polled, and the map refreshed
@@ -235,8 +235,8 @@ def serve() -> None:
         daemon.judge()
         if not notified and daemon.ready():
             notified = True
-            system.notify("READY=1")
-        system.notify("WATCHDOG=1")
+            _sd_notify.notify("READY=1")
+        _sd_notify.notify("WATCHDOG=1")
         daemon.pause(now + TICK - time.monotonic())
 
 

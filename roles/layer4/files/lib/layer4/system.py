@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Other programs, systemd and this host's addresses. Only this module starts programs."""
+"""Other programs and this host's addresses. Only this module starts programs."""
 
 from __future__ import annotations
 
 import json
-import os
 import select
 import socket
 import subprocess
@@ -42,14 +41,6 @@ def run(*command: str, stdin: str = "", timeout: float = TIMEOUT) -> tuple[int, 
 def wait(seconds: float, sockets: Iterable[socket.socket] = ()) -> list[socket.socket]:
     """Wait for that long, or until one of these sockets can be read; return those that can."""
     return select.select(list(sockets), [], [], max(seconds, 0))[0]
-
-
-def notify(message: str) -> None:
-    """Tell systemd (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.sendto(message.encode(), path.replace("@", "\0", 1) if path.startswith("@") else path)
 
 
 def device_of(host: str) -> str | None:
