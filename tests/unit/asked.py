@@ -50,6 +50,23 @@ def error_of(behave, check="echo", **keys):
     return described["error"]["kind"], described["error"]["text"]
 
 
+def silent_after_ac(over=lambda behave: behave, **keys):
+    """Ask one that accepts the association and then only listens; return the kind of the failure, and what it has
+    received since. ``over``: how it speaks.
+    """
+    received = []
+
+    def behave(connection):
+        connection.recv(65536)
+        connection.sendall(AC)
+        connection.recv(65536)
+        received.append(connection.recv(65536))
+
+    kind, _text = error_of(over(behave), **keys)
+    peers.wait_for(lambda: received)
+    return kind, received
+
+
 # By what they do: how they behave, the kind of the failure, and words of its text.
 AC = peers.ACCEPT
 HOSTILE = {

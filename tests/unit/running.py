@@ -26,11 +26,8 @@ def haproxy(text, directory, page="", log=subprocess.DEVNULL, replaced=None):
     ``page``: for web clients while all nodes are out. ``log``: where its log goes. ``replaced``: words, and others.
     """
     (directory / "unavailable.html").write_text(page)
-    here = re.sub(r"^    (chroot|user|group|localpeer|hard-stop-after) .*\n", "", text, flags=re.MULTILINE)
-    here = re.sub(r"^peers pair\n(    .*\n)+", "", here, flags=re.MULTILINE).replace(" peers pair", "")
-    here = here.replace("198.51.100.", "127.51.100.").replace("inter 2s fastinter 1s", "inter 200ms fastinter 200ms")
+    here = on_loopback(text, directory)
     files = {
-        "/run/haproxy/admin.sock": f"{directory}/admin",
         "/etc/haproxy/unavailable.html": f"{directory}/unavailable.html",
         "/etc/haproxy/reject_calling_ae.lua": str(REJECT),
     }
@@ -43,6 +40,14 @@ def haproxy(text, directory, page="", log=subprocess.DEVNULL, replaced=None):
             yield str(directory / "admin")
         finally:
             process.terminate()
+
+
+def on_loopback(text, directory, network="127.51.100."):
+    """What is rendered, for one HAProxy without its peers: quick checks, its socket in a directory."""
+    here = re.sub(r"^    (chroot|user|group|localpeer|hard-stop-after) .*\n", "", text, flags=re.MULTILINE)
+    here = re.sub(r"^peers pair\n(    .*\n)+", "", here, flags=re.MULTILINE).replace(" peers pair", "")
+    here = here.replace("198.51.100.", network).replace("inter 2s fastinter 1s", "inter 200ms fastinter 200ms")
+    return here.replace("/run/haproxy/admin.sock", f"{directory}/admin")
 
 
 def listen(address, port):

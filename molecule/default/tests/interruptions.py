@@ -131,13 +131,7 @@ def _tasks(node):
 
 def _changes(task):
     (action,) = {key.rpartition(".")[2] for key in task if key not in KEYWORDS} - {"args", "environment"}
-    reads = action in READS or action.endswith("_info") or not _parameters(task, action)
+    reads = action in READS or action.endswith("_info")
     never = "changed_when" in task and task["changed_when"].value == "false"
     checked = "check_mode" in task and task["check_mode"].value == "true"
     return not (reads or never or checked)
-
-
-def _parameters(task, action):
-    """What a task gives to its module; site_record, as one of them, only reads where that is nothing."""
-    (value,) = (value.value for key, value in task.items() if key.rpartition(".")[2] == action)
-    return value

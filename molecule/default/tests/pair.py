@@ -18,6 +18,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
 INVENTORY = REPOSITORY / "inventory/lab"
+PAIR = ("lb1", "lb2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pacs.loadbalancer"
 
 
@@ -67,6 +68,20 @@ def module(host, name, **parameters):
     return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("=> {") + 3 :])[0]
 
 
+def until(condition, seconds):
+    """Poll a condition; return whether it held within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def holds(host, vip):
+    return f" {vip}/" in host.check_output("ip -oneline address")
+
+
 @contextmanager
 def owners(lab, vip):
     """Who has the address meanwhile, as the kernels say.
@@ -75,16 +90,16 @@ def owners(lab, vip):
     it, in seconds.
     """
     seen: dict[str, float] = {}
-    for name in ("lb1", "lb2"):
+    for name in PAIR:
         lab[name].check_output(
             "systemd-run --unit lab-owners --collect sh -c 'ip -ts -oneline monitor address > /run/lab-owners'"
         )
     began = time.time()
     yield seen
     moments = []
-    for name in ("lb1", "lb2"):
+    for name in PAIR:
         lab[name].check_output("systemctl stop lab-owners")
-        here = f" {vip}/" in lab[name].check_output("ip -oneline address")
+        here = holds(lab[name], vip)
         lines = [line for line in lab[name].check_output("cat /run/lab-owners").splitlines() if f" {vip}/" in line]
         first = "Deleted" in lines[0] if lines else here
         moments += [(began, 1)] if first else []
@@ -101,6 +116,6 @@ def owners(lab, vip):
 
 
 def the_holder(lab, vip):
-    holders = [name for name in ("lb1", "lb2") if f" {vip}/" in lab[name].check_output("ip -oneline address")]
+    holders = [name for name in PAIR if holds(lab[name], vip)]
     assert len(holders) == 1, f"{vip} is held by {holders}"
     return holders[0]

@@ -20,9 +20,8 @@ import re
 
 import pytest
 from interruptions import changes, killed_after, tasks_that_change
-from pair import module, play
+from pair import PAIR, module, play
 
-PAIR = ("lb1", "lb2")
 NAMED = os.environ.get("INTERRUPTIONS", "")
 SEED = int(os.environ.get("INTERRUPTIONS_SEED", "12"))
 WHOLE = (

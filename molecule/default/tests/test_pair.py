@@ -20,9 +20,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from pair import INVENTORY, REPOSITORY, ansible, module, owners, play, the_holder
+from pair import INVENTORY, PAIR, REPOSITORY, ansible, module, owners, play, the_holder
 
-PAIR = ("lb1", "lb2")
 AE = "INFINITT"
 CONFIGURATION = "sha256sum /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf"
 

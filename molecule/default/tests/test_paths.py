@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 
-from pair import owners, play, the_holder
-
-PAIR = ("lb1", "lb2")
+from pair import PAIR, holds, owners, play, the_holder, until
+from test_pair import haproxy, other
 
 
 @contextmanager
@@ -32,43 +31,27 @@ def cut(lab, *names):
 
 def up(host):
     """How many of its servers HAProxy calls up."""
-    ask = (
-        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/admin.sock');"
-        " s.sendall(b'show stat -1 4 -1' + bytes([10]));"
-        " print(b''.join(iter(lambda: s.recv(65536), b'')).decode().count(',UP,'))"
-    )
-    return int(host.check_output("python3 -c %s", ask))
-
-
-def wait(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
-
-
-def holds(host, vip):
-    return f" {vip}/" in host.check_output("ip -oneline address")
+    return haproxy(host, "show stat -1 4 -1").count(",UP,")
 
 
 def test_where_no_load_balancer_reaches_a_node_nothing_moves(lab, vip, holder):
     with owners(lab, vip) as had, cut(lab, *PAIR):
-        wait(lambda: not any(up(lab[name]) for name in PAIR), 20)
+        assert until(lambda: not any(up(lab[name]) for name in PAIR), 20)
         time.sleep(7)  # longer than a handover takes
     assert the_holder(lab, vip) == holder and (had["both"], had["nobody"]) == (0, 0)
-    wait(lambda: all(up(lab[name]) == 8 for name in PAIR), 30)
+    assert until(lambda: all(up(lab[name]) == 8 for name in PAIR), 30)
 
 
 def test_the_holder_that_reaches_no_node_hands_the_vip_to_the_one_that_does(lab, vip, holder):
-    (other,) = set(PAIR) - {holder}
+    successor = other(holder)
     with owners(lab, vip) as had, cut(lab, holder):
-        wait(lambda: holds(lab[other], vip), 25)
+        assert until(lambda: holds(lab[successor], vip), 25)
         page = lab["modality"].run(f"curl -s -o /dev/null -w '%{{http_code}}' --max-time 5 http://{vip}/")
     assert had["both"] == 0 and had["nobody"] < 2, had
     assert page.stdout == "200"
-    assert the_holder(lab, vip) == other
+    assert the_holder(lab, vip) == successor
     said = lab[holder].check_output("journalctl --unit keepalived-guard --output cat --since -1min")
     assert "The VIP is handed over: no node answers this host, and a node answers" in said
-    wait(lambda: up(lab[holder]) == 8, 30)
+    assert until(lambda: up(lab[holder]) == 8, 30)
     status = play("status")
     assert status.code == 0 and "[vip_handed_over]" in status.said, status.said

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
 
-from pair import INVENTORY, REPOSITORY, play, the_holder
-from test_pair import CONFIGURATION, PAIR, other, traffic
+from pair import INVENTORY, PAIR, REPOSITORY, play, the_holder, until
+from test_pair import CONFIGURATION, other, traffic
 
 # HAProxy looks for the nodes on a port on which nothing listens.
 NO_NODES = {"infinitt_services": {"dicom": {"node_port": 11104}}, "infinitt_preflight": "none"}
@@ -59,11 +58,7 @@ KILL_THE_MODULE = f"until {BARRED}; do :; done; pkill --signal KILL --exact --fu
 
 def is_over(host, condition, seconds):
     """Is that not so any more, within so many seconds?"""
-    deadline = time.monotonic() + seconds
-    while host.run(condition).rc == 0:
-        if time.monotonic() > deadline:
-            return False
-    return True
+    return until(lambda: host.run(condition).rc != 0, seconds)
 
 
 def test_a_move_to_a_host_that_does_not_serve_goes_back(lab, vip, holder):

@@ -197,7 +197,7 @@ def test_the_interval_is_changed_to_a_longer_one_and_back(pair):
         for balancer in reversed(pair):
             balancer.configure(interval=interval)
             balancer.reload()
-            time.sleep(4 * INTERVAL)
+            time.sleep(4 * INTERVAL)  # longer than a takeover
         settle(pair)
     assert overlap(pair) == 0 and pair[0].has() and pair[1].times(VIP) == [], [lb.log.read_text() for lb in pair]
 

@@ -73,7 +73,7 @@ def test_a_peer_says_whether_it_is_ready(peer):
     _responder, port, said = peer
     assert peers.any_ready(OWN, ["127.0.0.1"], port)
     said["keepalived"] = ["FAULT"]
-    time.sleep(_questions.FRESH)
+    time.sleep(_questions.FRESH)  # until then it gives the same answer again
     assert not peers.any_ready(OWN, ["127.0.0.1"], port)
 
 

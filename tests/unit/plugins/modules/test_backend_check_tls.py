@@ -12,7 +12,7 @@ import time
 
 import peers
 import pytest
-from asked import AC, HOSTILE, HOSTILE_HTTP, TIMEOUT, ask, error_of, service
+from asked import HOSTILE, HOSTILE_HTTP, TIMEOUT, ask, error_of, service, silent_after_ac
 from pki import MIDDLE, NAME, OTHER, ROOT, WEB, Issued
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _backend_check as backend_check
@@ -172,17 +172,7 @@ def test_one_that_requires_a_certificate_of_clients(over_tls):
 
 
 def test_an_association_that_goes_wrong_is_aborted_over_tls_too(over_tls):
-    received = []
-
-    def behave(connection):
-        connection.recv(65536)
-        connection.sendall(AC)
-        connection.recv(65536)
-        received.append(connection.recv(65536))
-
-    assert error_of(over_tls(behave), timeout=1, tls=tls())[0] == "timeout"
-    peers.wait_for(lambda: received)
-    assert received == [stream.encode(pdu.Abort())]
+    assert silent_after_ac(over_tls, timeout=1, tls=tls()) == ("timeout", [stream.encode(pdu.Abort())])
 
 
 def test_many_that_hang_cost_one_timeout():

@@ -13,7 +13,7 @@ import tracemalloc
 
 import peers
 import pytest
-from asked import AC, HOSTILE, HOSTILE_HTTP, SLACK, TIMEOUT, ask, error_of, service
+from asked import AC, HOSTILE, HOSTILE_HTTP, SLACK, TIMEOUT, ask, error_of, service, silent_after_ac
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification
 
@@ -143,17 +143,7 @@ def test_a_hostile_peer_costs_bounded_memory(check, behave):
 
 
 def test_an_association_that_goes_wrong_is_aborted():
-    received = []
-
-    def behave(connection):
-        connection.recv(65536)
-        connection.sendall(AC)
-        connection.recv(65536)
-        received.append(connection.recv(65536))
-
-    assert error_of(behave)[0] == "timeout"
-    peers.wait_for(lambda: received)
-    assert received == [stream.encode(pdu.Abort())]
+    assert silent_after_ac() == ("timeout", [stream.encode(pdu.Abort())])
 
 
 def test_a_peer_that_does_not_answer_the_release_has_answered():
