@@ -81,9 +81,12 @@ class Run:
 
 
 def why(log):
-    """Return what the task of Ansible said that failed last, or the end of the log: in both, the end is what counts."""
-    failures = [text for text in FATAL.findall(log) if not text.rstrip().endswith("...ignoring")]
-    return (failures or [log])[-1].strip()[-SAID_AT_MOST:]
+    """Return the ends of what the task of Ansible said that failed last, or the end of the log."""
+    failures = [text.strip() for text in FATAL.findall(log) if not text.rstrip().endswith("...ignoring")]
+    if not failures:
+        return log.strip()[-SAID_AT_MOST:]
+    said, half = failures[-1], SAID_AT_MOST // 2
+    return said if len(said) <= SAID_AT_MOST else f"{said[:half]} [...] {said[-half:]}"
 
 
 def main():

@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from . import _x509
 from ._failure import Failure
 
-#: Days before its end from which a certificate is worth a word.
-SOON = 30
-
 EXPIRED, NOT_YET = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
 
 
@@ -71,21 +68,16 @@ class Trust:
 def note(certificate: _x509.Certificate) -> str | None:
     """Return a word on a certificate that ends soon."""
     left = certificate.days_left(time.time())
-    if left > SOON:
+    if left > _x509.SOON:
         return None
     if left < 0:
         return f"has a certificate that expired {_ago(certificate)}"
-    return f"has a certificate that expires {in_days(left)}"
+    return f"has a certificate that expires {_x509.in_days(left)}"
 
 
 def _ago(certificate: _x509.Certificate) -> str:
     days = -certificate.days_left(time.time()) - 1
     return "today" if days == 0 else f"{days} day ago" if days == 1 else f"{days} days ago"
-
-
-def in_days(days: int) -> str:
-    """Say when that is: today, in 1 day, in 12 days."""
-    return "today" if days == 0 else "in 1 day" if days == 1 else f"in {days} days"
 
 
 def reason_of(error: OSError) -> str:

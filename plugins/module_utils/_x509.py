@@ -18,6 +18,9 @@ from typing import Iterator
 
 DAY = 86400
 
+#: Days before its end from which a certificate is worth a word.
+SOON = 30
+
 PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)\s-----END \1-----", re.DOTALL)
 
 _OID, _UTC_TIME = 0x06, 0x17
@@ -85,6 +88,11 @@ def parse(der: bytes) -> Certificate:
         )
     except (IndexError, ValueError):
         raise ValueError("the certificate cannot be read") from None
+
+
+def in_days(days: int) -> str:
+    """Say when that is: today, in 1 day, in 12 days."""
+    return "today" if days == 0 else "in 1 day" if days == 1 else f"in {days} days"
 
 
 def _read(data: bytes, at: int) -> tuple[int, bytes, int]:

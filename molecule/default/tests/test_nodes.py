@@ -33,7 +33,7 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(lab):
 
 
 def test_a_node_is_drained_without_a_failed_request(lab, vip):
-    with traffic(vip, 60) as seen:
+    with traffic(lab, vip) as seen:
         done = maintain("pacs1", "maintenance")
     assert done.code == 0 and "Nobody is connected to pacs1" in done.said, done.said
     assert seen["failures"] == 0, seen["outages"]
@@ -83,7 +83,7 @@ def test_a_node_that_does_not_answer_is_not_brought_back(lab):
 def test_a_node_comes_back_without_a_failed_request(lab, vip):
     assert maintain("pacs2", "active").code == 0
     lab["pacs1"].check_output("systemctl start wlmscpfs")
-    with traffic(vip, 90) as seen:
+    with traffic(lab, vip) as seen:
         done = maintain("pacs1", "active")
     assert done.code == 0, done.said
     assert seen["failures"] == 0, seen["outages"]

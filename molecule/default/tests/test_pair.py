@@ -23,6 +23,7 @@ import pytest
 from pair import INVENTORY, PAIR, REPOSITORY, ansible, module, owners, play, the_holder
 
 AE = "INFINITT"
+STOP = "/run/lab-traffic-ends"
 CONFIGURATION = "sha256sum /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf"
 
 
@@ -53,19 +54,11 @@ def stored_on(lab):
 
 
 @contextmanager
-def traffic(vip, seconds, **more):
-    """vip_probe on the modality meanwhile; the mapping that it gives is filled when the block ends."""
-    arguments = {"address": vip, "port": 80, "check": "http", "duration": seconds, **more}
-    command = [
-        "ansible",
-        "--inventory",
-        str(INVENTORY),
-        "modality",
-        "-m",
-        "pacs.loadbalancer.vip_probe",
-        "-a",
-        json.dumps(arguments),
-    ]
+def traffic(lab, vip, **more):
+    """vip_probe on the modality until the block ends; the mapping that it gives is filled then."""
+    lab["modality"].check_output(f"rm --force {STOP}")
+    arguments = {"address": vip, "port": 80, "check": "http", "duration": 600, "stop_file": STOP, **more}
+    command = ("ansible", "--inventory", str(INVENTORY), "modality", "--module-name", "pacs.loadbalancer.vip_probe")
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
@@ -73,8 +66,17 @@ def traffic(vip, seconds, **more):
         "ANSIBLE_NOCOLOR": "1",
     }
     seen = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as probe:
-        yield seen
+    with subprocess.Popen(
+        [*command, "--args", json.dumps(arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=REPOSITORY,
+    ) as probe:
+        try:
+            yield seen
+        finally:
+            lab["modality"].check_output(f"touch {STOP}")
         said = probe.communicate()[0]
     seen.update(json.JSONDecoder().raw_decode(said[said.index("=> {") + 3 :])[0])
 
@@ -296,7 +298,7 @@ def test_a_second_vip_with_the_same_port_costs_nothing(lab, vip, holder):
         "mwl": {"check": "echo"},
         "ris": {"vip": second, "port": 104, "node_port": 204},
     }
-    with traffic(vip, 45) as seen:
+    with traffic(lab, vip) as seen:
         deployed = play("site", infinitt_services=services)
     assert deployed.code == 0, deployed.said
     assert seen["failures"] == 0, seen["outages"]
@@ -324,7 +326,7 @@ def test_a_reload_that_fails_puts_the_former_file_back(lab, vip, holder):
     assert told.code != 0 and re.search(
         rf"Port 2575 of {other(holder)}, which hl7 needs on [\d.]+, is taken by python3", told.said
     ), told.said
-    with traffic(vip, 30) as seen:
+    with traffic(lab, vip) as seen:
         refused = play("site", "--skip-tags", "preflight", infinitt_services=hl7)
     assert refused.code != 0
     assert (
@@ -360,7 +362,7 @@ def test_a_changed_unit_is_restarted_without_the_vip(lab, vip, holder):
     for name in PAIR:
         for drop_in in ("haproxy.service.d/state.conf", "keepalived.service.d/restart.conf"):
             lab[name].check_output(f"sh -c 'echo \"# drift\" >> /etc/systemd/system/{drop_in}'")
-    with traffic(vip, 60) as seen:
+    with traffic(lab, vip) as seen:
         deployed = play("site")
     assert deployed.code == 0, deployed.said
     assert the_holder(lab, vip) == other(holder), "the VIP was not moved before the restart"
@@ -397,7 +399,7 @@ ADVERTISEMENT = 0.25  # seconds, of the profile standard
 )
 def test_another_router_id_moves_nothing(lab, vip, holder, variables):
     since = lab[other(holder)].check_output("date +%s")
-    with traffic(vip, 60) as seen, owners(lab, vip) as had:
+    with traffic(lab, vip) as seen, owners(lab, vip) as had:
         deployed = play("site", **variables)
     assert deployed.code == 0, deployed.said
     assert the_holder(lab, vip) == holder and had["both"] == 0, had

@@ -21,7 +21,7 @@ def test_a_change_that_costs_the_standby_its_nodes_is_taken_back_there(lab, vip,
     standby = other(holder)
     before = [lab[name].check_output(CONFIGURATION) for name in PAIR]
     kept = lab[standby].check_output("cat /var/lib/pacs.loadbalancer/*/deployed.json")
-    with traffic(vip, 60) as seen:
+    with traffic(lab, vip) as seen:
         taken_back = play("site", **NO_NODES)
     assert taken_back.code != 0 and re.search(
         rf"Since {standby} has changed, this does not work there any more: dicom on pacs1 \(.*refused"

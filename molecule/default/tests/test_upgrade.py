@@ -72,7 +72,7 @@ def test_both_are_upgraded_and_nobody_notices(lab, vip, holder, offer):
         "+newer)" in planned.said
         and f"{holder}, which holds the VIP and hands it over first, gets haproxy (" in planned.said
     )
-    with traffic(vip, 150, timeout=3) as seen:
+    with traffic(lab, vip, timeout=3) as seen:
         upgraded = play("upgrade")
     assert upgraded.code == 0, upgraded.said
     assert seen["failures"] == 0 and seen["longest_silence_ms"] < 1000, seen

@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._trust import SOON, in_days
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._x509 import DAY
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._x509 import DAY, SOON, in_days
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Host, Observed, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed

@@ -44,6 +44,7 @@ def make_pair(rendered, tmp_path):
     yield make
     for pair in pairs:
         pair.end()
+        print(*(balancer.log.read_text() for balancer in (pair.lb1, pair.lb2)), sep="\n")
 
 
 def test_a_standby_that_is_blind_to_a_node_ends_nothing_and_breaks_nothing_when_it_takes_over(make_pair):

@@ -13,6 +13,7 @@ import pytest
 
 PLUGIN_UTILS = Path(__file__).parents[4] / "plugins/plugin_utils"
 PURE = {"__future__", "collections.abc", "itertools", "re", "textwrap", "time", "typing"}
+PURE |= {"ansible_collections.pacs.loadbalancer.plugins.module_utils._x509"}
 BELOW = {"_diagnosis": {"_diagnosis", "_phrases"}, "_screens": {"_diagnosis", "_phrases", "_screens"}}
 
 
