@@ -3,16 +3,17 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history interruptions bench build docs golden render shell down setup sanity artefact tower
+.PHONY: help demo test test-all lint format unit scenario history interruptions operations bench build docs golden render shell down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
 	@echo "make test                  every test"
-	@echo "make test-all              and what takes hours: interruptions, history for an hour, and its mutants, each of which it must catch"
+	@echo "make test-all              and what takes hours: interruptions, operations, history for an hour, and its mutants, each of which it must catch"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
+	@echo "make operations            what people do to the pair, at layer 4: reboots and removals too"
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4], or STEPS=\"...\""
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
@@ -47,7 +48,7 @@ demo: setup
 test: setup
 	@python tools/test.py
 
-test-all: test interruptions
+test-all: test interruptions operations
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
 
@@ -95,12 +96,25 @@ endif
 interruptions: export PACS_LAB := spare
 interruptions: export ANSIBLE_INVENTORY := inventory/lab
 interruptions: export INTERRUPTIONS ?= all
+interruptions: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 interruptions: setup
 	@set -e; trap 'tools/down.sh spare' EXIT; \
 	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
 	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
 	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml; \
-	pytest -p no:cacheprovider --override-ini=pythonpath=molecule/default/tests --capture=no molecule/default/tests/test_interruptions.py
+	pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
+
+# In the lab "spare", at layer 4; `make test` has most of it at layer 7.
+operations: export PACS_LAB := spare
+operations: export PACS_LAYER := 4
+operations: export ANSIBLE_INVENTORY := inventory/lab
+operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
+operations: setup
+	@set -e; trap 'tools/down.sh spare' EXIT; \
+	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
+	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml; \
+	cd molecule/default/tests; pytest -p no:cacheprovider -p lab_hosts --verbose $(or $(TESTS),test_nodes.py test_paths.py test_returns.py test_upgrade.py test_removals.py)
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench

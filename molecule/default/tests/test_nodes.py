@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pair import PAIR, play, the_holder
-from test_pair import CONFIGURATION, header, other, traffic
+from pair import CONFIGURATION, PAIR, header, other, play, the_holder, traffic
 
 REMEMBERED = "cat /var/lib/pacs.loadbalancer/nodes.fact"
 

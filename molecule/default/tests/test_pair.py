@@ -13,36 +13,26 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import os
 import re
 import subprocess
 import time
-from contextlib import contextmanager
 
 import pytest
-from pair import INVENTORY, PAIR, REPOSITORY, ansible, module, owners, play, the_holder
-
-AE = "INFINITT"
-STOP = "/run/lab-traffic-ends"
-CONFIGURATION = "sha256sum /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf"
-
-
-def other(holder):
-    return next(name for name in PAIR if name != holder)
-
-
-def haproxy(host, command):
-    """What HAProxy says on its socket."""
-    return host.check_output(
-        'python3 -c \'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect("/run/haproxy/admin.sock");'
-        ' s.sendall(sys.argv[1].encode() + bytes([10])); print("".join(iter(lambda: s.recv(65536).decode(), "")))\' %s',
-        command,
-    )
-
-
-def header(answer, name):
-    (value,) = re.findall(rf"^{name}: (.*?)\r?$", answer, re.MULTILINE | re.IGNORECASE)
-    return value
+from pair import (
+    AE,
+    CONFIGURATION,
+    PAIR,
+    ansible,
+    haproxy,
+    header,
+    module,
+    other,
+    owners,
+    play,
+    started,
+    the_holder,
+    traffic,
+)
 
 
 def stored_on(lab):
@@ -51,34 +41,6 @@ def stored_on(lab):
         name: json.loads(lab[name].check_output("curl -s http://127.0.0.1:8042/statistics"))["CountInstances"]
         for name in ("pacs1", "pacs2")
     }
-
-
-@contextmanager
-def traffic(lab, vip, **more):
-    """vip_probe on the modality until the block ends; the mapping that it gives is filled then."""
-    lab["modality"].check_output(f"rm --force {STOP}")
-    arguments = {"address": vip, "port": 80, "check": "http", "duration": 600, "stop_file": STOP, **more}
-    command = ("ansible", "--inventory", str(INVENTORY), "modality", "--module-name", "pacs.loadbalancer.vip_probe")
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        "ANSIBLE_NOCOLOR": "1",
-    }
-    seen = {}
-    with subprocess.Popen(
-        [*command, "--args", json.dumps(arguments)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=REPOSITORY,
-    ) as probe:
-        try:
-            yield seen
-        finally:
-            lab["modality"].check_output(f"touch {STOP}")
-        said = probe.communicate()[0]
-    seen.update(json.JSONDecoder().raw_decode(said[said.index("=> {") + 3 :])[0])
 
 
 # --- what stands on the hosts -----------------------------------------------------------------------------------------
@@ -428,10 +390,8 @@ def test_a_vip_that_was_set_by_hand_is_found(lab, vip, holder):
 
 def test_a_vip_that_moves_during_a_run_stops_it(lab, vip, holder):
     """The order of the hosts, standby first, is then wrong."""
-    command = ("ansible-playbook", "--inventory", str(INVENTORY), "playbooks/site.yml", "-e", "infinitt_failover=fast")
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     said = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=REPOSITORY) as run:
+    with started("ansible-playbook", "playbooks/site.yml", "--extra-vars", "infinitt_failover=fast") as run:
         for line in run.stdout:
             said.append(line)
             if line.startswith("PLAY [Deploy"):
@@ -496,7 +456,7 @@ def test_bad_input_is_told_at_once_with_any_tags_and_changes_nothing(lab):
 def test_an_inventory_without_load_balancers_is_no_success(tmp_path, written, sentence):
     (tmp_path / "hosts.yml").write_text(written)
     for playbook in ("site", "preflight", "status"):
-        told = play(playbook, inventory=tmp_path / "hosts.yml")
+        told = play(playbook, "--inventory", str(tmp_path / "hosts.yml"))
         assert told.code != 0 and sentence in told.said, told.said
 
 
@@ -549,5 +509,5 @@ def test_a_drill_asks_first_and_then_heals_and_reports_what_a_client_saw(lab, vi
 
 
 def test_from_elsewhere_by_the_collections_name():
-    done = ansible("ansible-playbook", "--inventory", str(INVENTORY), "pacs.loadbalancer.preflight")
-    assert done.returncode == 0, done.stdout
+    code, said = ansible("ansible-playbook", "pacs.loadbalancer.preflight")
+    assert code == 0, said

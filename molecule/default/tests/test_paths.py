@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 
-from pair import PAIR, holds, owners, play, the_holder, until
-from test_pair import haproxy, other
+from pair import PAIR, haproxy, holds, other, owners, play, the_holder, until
 
 
 @contextmanager

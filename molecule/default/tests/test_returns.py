@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 
-from pair import INVENTORY, PAIR, REPOSITORY, play, the_holder, until
-from test_pair import CONFIGURATION, other, traffic
+from pair import CONFIGURATION, PAIR, other, play, started, the_holder, traffic, until
 
 # HAProxy looks for the nodes on a port on which nothing listens.
 NO_NODES = {"infinitt_services": {"dicom": {"node_port": 11104}}, "infinitt_preflight": "none"}
@@ -86,9 +83,7 @@ def test_a_move_that_is_killed_on_its_host_ends_by_itself(lab, vip, holder):
 
 
 def test_a_move_whose_controller_dies_holds_nobody_for_more_than_two_seconds(lab, vip, holder):
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")}
-    command = ("ansible-playbook", "--inventory", str(INVENTORY), "playbooks/switchover.yml")
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, cwd=REPOSITORY) as run:
+    with started("ansible-playbook", "playbooks/switchover.yml") as run:
         lab[holder].check_output("timeout 120 sh -c %s", f"until {HELD}; do :; done")
         run.kill()
     assert is_over(lab[holder], HELD, 2) and is_over(lab[holder], BARRED, 10)

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from pair import PAIR, module, play, the_holder
-from test_pair import other, traffic
+from pair import PAIR, module, other, play, the_holder, traffic
 
 # Made of the package from which it was installed. Arguments: what is added to the version, and the program in place of
 # HAProxy, if any.

@@ -22,7 +22,7 @@ REPOSITORY = pathlib.Path(__file__).parents[3]
 WORK = REPOSITORY / ".build/history"
 OBSERVE = REPOSITORY / "molecule/shared/files/observe.py"
 FAULT = REPOSITORY / "molecule/history/fault.yml"
-INTERRUPT = REPOSITORY / "molecule/default/tests/callback"
+INTERRUPT = REPOSITORY / "molecule/shared/testing/callback"
 RECAP = re.compile(r"(?m)^(\S+) +: ok=\d+ +changed=(\d+)")
 # What a refusal must leave as it is: files, and the processes that run, with the time of their last reload.
 LOOK = (

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
-INVENTORY = REPOSITORY / "inventory/lab"
 PAIR = ("lb1", "lb2")
+AE = "INFINITT"
+CONFIGURATION = "sha256sum /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf"
+STOP = "/run/lab-traffic-ends"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pacs.loadbalancer"
 
 
@@ -31,15 +33,24 @@ class Played:
     changed: dict[str, int]
 
 
-def ansible(*command, **environment):
+def inventory():
+    """The lab, and what its scenario adds to it."""
+    more = REPOSITORY / "molecule" / os.environ["PACS_LAB"] / "lab.yml"
+    return ",".join(str(path) for path in (REPOSITORY / "inventory/lab", more) if path.exists())
+
+
+@contextmanager
+def started(*command, **environment):
+    """A program of Ansible's, at work until the block ends; then it is waited for. ``said``: what it printed."""
     variables = {
         **os.environ,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_INVENTORY": inventory(),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORCE_COLOR": "0",
         **environment,
     }
-    return subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=REPOSITORY,
         env=variables,
@@ -47,25 +58,64 @@ def ansible(*command, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
+    ) as process:
+        yield process
 
 
-def play(playbook, *arguments, inventory=INVENTORY, environment=None, **variables):
+def ansible(*command, **environment):
+    """Run a program of Ansible's; return its exit code and what it printed."""
+    with started(*command, **environment) as process:
+        said = process.communicate()[0]
+    return process.returncode, said
+
+
+def play(playbook, *arguments, environment=None, **variables):
     """Run one of the collection's playbooks; variables are given as extra variables."""
     extra = ["--extra-vars", json.dumps(variables)] if variables else []
-    command = ("ansible-playbook", "--inventory", str(inventory), f"playbooks/{playbook}.yml", *arguments, *extra)
-    done = ansible(*command, **(environment or {}))
-    recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", done.stdout, re.MULTILINE)
-    return Played(done.returncode, re.sub(r"\s+", " ", done.stdout), {name: int(changed) for name, changed in recap})
+    code, said = ansible("ansible-playbook", f"playbooks/{playbook}.yml", *arguments, *extra, **(environment or {}))
+    recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", said, re.MULTILINE)
+    return Played(code, re.sub(r"\s+", " ", said), {name: int(changed) for name, changed in recap})
 
 
 def module(host, name, **parameters):
     """The result of one module, run on a host of the lab as a playbook would run it."""
     arguments = ["--args", json.dumps(parameters)] if parameters else []
-    command = ("ansible", "--inventory", str(INVENTORY), host, "--module-name", name, *arguments, "--become")
-    done = ansible(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
-    return json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("=> {") + 3 :])[0]
+    command = ("ansible", host, "--module-name", name, *arguments, "--become")
+    return result(ansible(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json")[1])
+
+
+def result(said):
+    """The result of a module in what `ansible` printed of it."""
+    return json.JSONDecoder().raw_decode(said[said.index("=> {") + 3 :])[0]
+
+
+@contextmanager
+def traffic(lab, vip, **more):
+    """vip_probe on the modality until the block ends; the mapping that it gives is filled then."""
+    lab["modality"].check_output(f"rm --force {STOP}")
+    arguments = {"address": vip, "port": 80, "check": "http", "duration": 600, "stop_file": STOP, **more}
+    command = ("ansible", "modality", "--module-name", "pacs.loadbalancer.vip_probe", "--args", json.dumps(arguments))
+    seen = {}
+    with started(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json") as probe:
+        try:
+            yield seen
+        finally:
+            lab["modality"].check_output(f"touch {STOP}")
+        seen.update(result(probe.communicate()[0]))
+
+
+def haproxy(host, command):
+    """What HAProxy says on its socket."""
+    return host.check_output(
+        'python3 -c \'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect("/run/haproxy/admin.sock");'
+        ' s.sendall(sys.argv[1].encode() + bytes([10])); print("".join(iter(lambda: s.recv(65536).decode(), "")))\' %s',
+        command,
+    )
+
+
+def header(answer, name):
+    (value,) = re.findall(rf"^{name}: (.*?)\r?$", answer, re.MULTILINE | re.IGNORECASE)
+    return value
 
 
 def until(condition, seconds):
@@ -113,6 +163,10 @@ def owners(lab, vip):
         elif number == 0 and since > began:
             seen["nobody"] = max(seen["nobody"], moment - since)
         number, since = number + change, moment
+
+
+def other(holder):
+    return next(name for name in PAIR if name != holder)
 
 
 def the_holder(lab, vip):

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Load balancers that are rebooted, taken away and brought back at layer 4, while an association goes on. The last test
+leaves nothing deployed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from contextlib import contextmanager
+
+import pytest
+from pair import PAIR, holds, other, owners, play, the_holder, traffic
+
+pytestmark = pytest.mark.skipif(os.environ.get("PACS_LAYER") != "4", reason="at layer 4: make operations")
+ASSOCIATION = {"port": 104, "check": "association", "interval": 100, "timeout": 5}
+
+# A container has its machine's boot id, by which Ansible sees that a host has rebooted.
+BOOT_ID = r"""
+cat > /etc/systemd/system/lab-boot-id.service <<'EOF'
+[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/uuid > /run/boot_id && mount --bind /run/boot_id /proc/sys/kernel/random/boot_id'
+[Install]
+WantedBy=sysinit.target
+EOF
+systemctl enable --now lab-boot-id
+"""
+
+
+def containers(name):
+    return f"pacs-{os.environ['PACS_LAB']}-{name}"
+
+
+@contextmanager
+def power_button():
+    """A container that ends by a reboot is started again, until the block ends."""
+    over = threading.Event()
+
+    def start():
+        while not over.wait(1):
+            for name in PAIR:
+                subprocess.run(["podman", "start", containers(name)], capture_output=True, check=False)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def rebootable(lab):
+    for name in PAIR:
+        lab[name].check_output("sh -ec %s", BOOT_ID)
+
+
+def test_an_upgrade_that_needs_reboots_breaks_no_association(lab, vip, holder, rebootable):
+    before = {name: lab[name].check_output("cat /proc/sys/kernel/random/boot_id") for name in PAIR}
+    for name in PAIR:
+        lab[name].check_output("touch /run/reboot-required")
+    with power_button(), traffic(lab, vip, **ASSOCIATION) as held:
+        done = play("upgrade", infinitt_packages="all")
+    assert done.code == 0, done.said
+    after = {name: lab[name].check_output("cat /proc/sys/kernel/random/boot_id") for name in PAIR}
+    assert [name for name in PAIR if before[name] == after[name]] == [], "it was not rebooted"
+    assert held["failures"] == 0, held["outages"]
+    assert the_holder(lab, vip) == other(holder)
+    assert play("status").code == 0
+
+
+def test_a_drill_that_reboots_the_holder_heals(lab, vip, holder, rebootable, tmp_path):
+    with power_button():
+        done = play(
+            "failover_drill",
+            infinitt_faults="reboot",
+            infinitt_probe_host="modality",
+            infinitt_confirm=vip,
+            infinitt_report_dir=str(tmp_path),
+            infinitt_force="yes",
+        )
+    assert done.code == 0, done.said
+    assert len(list(tmp_path.glob("*.html"))) == 1
+    assert play("status").code == 0
+
+
+def test_the_holder_is_removed_and_brought_back_under_an_association(lab, vip, holder):
+    with traffic(lab, vip, **ASSOCIATION) as held, owners(lab, vip) as had:
+        removed = play("remove_loadbalancer", infinitt_host=holder)
+        back = play("site")
+    assert removed.code == 0, removed.said
+    assert back.code == 0, back.said
+    assert held["failures"] == 0, held["outages"]
+    assert had["both"] == 0 and had["nobody"] < 1, had
+    assert play("status").code == 0
+
+
+def test_the_last_one_is_removed_by_force_alone_and_ends_what_it_carries(lab, vip, holder):
+    with traffic(lab, vip, **ASSOCIATION) as held:
+        assert play("remove_loadbalancer", infinitt_host=other(holder)).code == 0
+        refused = play("remove_loadbalancer", infinitt_host=holder)
+        assert refused.code != 0 and "is the last load balancer" in refused.said, refused.said
+        assert holds(lab[holder], vip)
+        removed = play("remove_loadbalancer", infinitt_host=holder, infinitt_force="true")
+    assert removed.code == 0, removed.said
+    assert held["failures"] > 0, "somebody serves the VIP still"
+    assert not any(holds(lab[name], vip) for name in PAIR)
+    for name in PAIR:
+        assert lab[name].run("ls -d /etc/layer4 /usr/local/lib/layer4 /var/lib/pacs.loadbalancer").stdout == ""

@@ -1,0 +1,215 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who gets in, and who does not, through a pair that site.yml deployed; each with the tools that a modality has."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+
+import pytest
+from pair import AE, CONFIGURATION, PAIR, REPOSITORY, haproxy, module, play, the_holder, traffic, until
+
+NUMBER = int(os.environ.get("DOORS_HOSTILE", "100000"))
+NAME = "pacs.example.org"
+PKI = REPOSITORY / ".build/doors"
+TRUST = "--add-cert-file /srv/tls/hospital-ca.pem"
+
+
+def identity(name):
+    return f"--enable-tls /srv/tls/{name}.key /srv/tls/{name}.pem {TRUST}"
+
+
+def echo(lab, vip, port, *options, aet="MODALITY"):
+    """What DCMTK's echoscu says, on one line; empty, where its C-ECHO was answered."""
+    said = lab["modality"].run(f"timeout 20 echoscu {' '.join(options)} -aet {aet} -aec {AE} {vip} {port}")
+    return re.sub(r"\s+", " ", said.stdout + said.stderr) or ("" if said.rc == 0 else f"exit code {said.rc}")
+
+
+def https(lab, vip, *options, url="/"):
+    return lab["modality"].run(
+        f"curl -s --cacert /srv/tls/hospital-ca.pem --resolve {NAME}:443:{vip} {' '.join(options)} https://{NAME}{url}"
+    )
+
+
+def logged(lab, holder, since):
+    """HAProxy's log, without the systemd of either release."""
+    return lab[holder].check_output(f"journalctl --unit haproxy --output cat --since @{since}")
+
+
+def now(host):
+    return host.check_output("date +%s")
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_changes_nothing_and_status_counts_the_days():
+    again = play("site")
+    assert again.code == 0 and again.changed == {"lb1": 0, "lb2": 0}, again.said
+    status = play("status")
+    assert status.code == 0 and "Problems" not in status.said, status.said
+    assert re.search(r"\b(89|90) (days|d)\b", status.said), status.said
+
+
+def test_viewers_get_https_and_http_2(lab, vip):
+    page = https(lab, vip, "-D- -o /dev/null -w '%{http_version}'")
+    assert page.rc == 0 and page.stdout.endswith("\n2") and "max-age=86400" in page.stdout, page
+    assert https(lab, vip, "--tls-max 1.1", "--ciphers DEFAULT@SECLEVEL=0").rc == 35
+
+
+def test_a_modality_with_a_certificate_stores_over_tls_and_its_name_stands_in_the_log(lab, vip, holder):
+    since = now(lab[holder])
+    stored = lab["modality"].run(
+        f"storescu {identity('ct1')} -aet CT1 -aec {AE} {vip} 2762 /srv/dicom/CT_small.dcm /srv/dicom/MR_small.dcm"
+    )
+    assert stored.rc == 0, stored
+    assert until(lambda: 'certificate="CT1.example.org"' in logged(lab, holder, since), 5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [f"--anonymous-tls {TRUST}", identity("stranger"), identity("revoked"), ""],
+    ids=["no certificate", "another CA", "revoked", "no TLS"],
+)
+def test_a_modality_that_cannot_show_who_it_is_gets_no_association(lab, vip, options):
+    assert echo(lab, vip, 2762, identity("ct1")) == ""
+    assert echo(lab, vip, 2762, options) != ""
+
+
+def test_a_modality_with_tls_1_1_gets_no_association(lab, vip):
+    shake = f"openssl s_client -connect {vip}:2762 -CAfile /srv/tls/hospital-ca.pem -verify_return_error"
+    shake += " -cert /srv/tls/ct1.pem -key /srv/tls/ct1.key -cipher DEFAULT@SECLEVEL=0"
+    said = {
+        version: lab["modality"].run(f"timeout 10 {shake} -{version} </dev/null") for version in ("tls1_1", "tls1_2")
+    }
+    assert said["tls1_2"].rc == 0, said["tls1_2"]
+    assert said["tls1_1"].rc != 0 and "alert protocol version" in said["tls1_1"].stderr, said["tls1_1"]
+
+
+def test_another_certificate_breaks_no_request_and_no_association(lab, vip, holder):
+    modality = lab["modality"]
+    command = f"echoscu {identity('ct1')} -aet CT1 -aec {AE} --repeat 1000000 {vip} 2762"
+    modality.check_output(f"systemd-run --unit lab-echo --collect {command}")
+    with traffic(lab, vip) as seen:
+        done = play("site", doors_certificate="renewed")
+    assert done.code == 0 and "certificate_expires" in done.said, done.said
+    assert seen["failures"] == 0, seen["outages"]
+    assert modality.service("lab-echo").is_running, "the association broke"
+    modality.check_output("systemctl stop lab-echo")
+    assert re.search(r"expires in (19|20) days", play("status").said)
+    assert the_holder(lab, vip) == holder
+
+
+@pytest.mark.parametrize("name, sentence", [("expired", "expired"), ("another-name", "is not for pacs.example.org")])
+def test_a_certificate_that_clients_would_refuse_is_refused_first(lab, name, sentence):
+    before = [lab[host].check_output(CONFIGURATION) for host in PAIR]
+    told = play("site", doors_certificate=name)
+    assert told.code != 0 and sentence in told.said, told.said
+    assert [lab[host].check_output(CONFIGURATION) for host in PAIR] == before
+
+
+def test_a_certificate_that_another_tool_renews_is_served_without_ansible(lab, vip):
+    def served():
+        shown = lab["modality"].run(
+            f"openssl s_client -connect {vip}:443 -servername {NAME} </dev/null | openssl x509 -noout -enddate"
+        )
+        return shown.stdout
+
+    former = served()
+    with traffic(lab, vip) as seen:
+        for name in PAIR:
+            done = module(
+                name, "ansible.builtin.copy", src=str(PKI / "renewed.pem"), dest="/srv/tls/pacs.pem", mode="0600"
+            )
+            assert done["changed"], done
+        assert until(lambda: served() not in ("", former), 30), former
+    assert seen["failures"] == 0, seen["outages"]
+    # On the other host as well: status compares what is served with the file.
+    assert until(lambda: play("status").code == 0, 30)
+
+
+# --- who may connect --------------------------------------------------------------------------------------------------
+
+
+def test_other_networks_are_closed_and_logged(lab, vip, holder):
+    modality = lab["modality"]
+    stranger = str(ipaddress.ip_address(vip) + 6)
+    since = now(lab[holder])
+    find = "findscu -W -aet MODALITY -aec %s -k 0010,0010= %s 2204" % (AE, vip)
+    assert "Lab^Anna" in modality.check_output(f"{find} 2>&1")
+    modality.check_output(f"ip address add {stranger}/27 dev eth0")
+    try:
+        script = (
+            "import socket, sys; s = socket.create_connection((sys.argv[1], 2204), 5, (sys.argv[2], 0));"
+            " s.sendall(b'x'); print(s.recv(1))"
+        )
+        said = modality.run("python3 -c %s %s %s", script, vip, stranger)
+    finally:
+        modality.check_output(f"ip address delete {stranger}/27 dev eth0")
+    assert said.stdout == "b''\n" or "reset" in said.stderr, said
+    assert until(lambda: re.search(rf"^{stranger}:\d+ .* ris .*PR", logged(lab, holder, since), re.MULTILINE), 5)
+
+
+# --- DICOM ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_ae_title_that_is_not_allowed_is_rejected_in_words(lab, vip, holder):
+    since = now(lab[holder])
+    assert echo(lab, vip, 104, aet="CT7") == ""
+    told = echo(lab, vip, 104, aet="US1")
+    assert "Calling AE Title Not Recognized" in told, told
+    assert until(lambda: re.search(r'calling="US1" called="INFINITT"', logged(lab, holder, since)), 5)
+
+
+def test_a_title_leads_to_its_node(lab, vip):
+    for number in range(4):
+        assert echo(lab, vip, 105, aet=f"MAMMO{number}") == ""
+    holder = the_holder(lab, vip)
+    rows = [row.split(",") for row in haproxy(lab[holder], "show stat").splitlines()]
+    served = {
+        (row[0], row[1]): int(row[7]) for row in rows if row[0].startswith("query:") and row[1].startswith("pacs")
+    }
+    assert len(served) == 1 and served.popitem()[1] >= 4, rows
+
+
+def test_a_door_is_no_part_of_layer_4(lab):
+    told = play("preflight", infinitt_layer=4)
+    assert told.code != 0 and re.search(r"infinitt_services\.dicom\.allowed_calling_ae .*layer", told.said), told.said
+
+
+# --- a crowd ----------------------------------------------------------------------------------------------------------
+
+
+def used(host, program):
+    """The memory in KiB and the descriptors of a program's processes."""
+    pids = host.check_output(f"pidof {program}").split()
+    memory = [int(host.run(f"awk '/^VmRSS/ {{ print $2 }}' /proc/{pid}/status").stdout or 0) for pid in pids]
+    files = [int(host.run(f"ls /proc/{pid}/fd | wc -l").stdout or 0) for pid in pids]
+    return sum(memory), sum(files)
+
+
+def test_a_crowd_of_hostile_clients_takes_nothing_from_the_others(lab, vip, holder):
+    modality = lab["modality"]
+    before = {program: used(lab[holder], program) for program in ("haproxy", "keepalived")}
+    association = {"port": 104, "check": "association", "calling_ae": "MODALITY"}
+    patient = {"timeout": 10, "interval": 50}  # the crowd's programs run on these processors as well
+    with traffic(lab, vip, **patient) as seen, traffic(lab, vip, **association, **patient) as held:
+        said = modality.run(f"python3 /srv/tls/hostile.py {vip} {NUMBER} 14")
+    assert said.rc == 0, said
+    found = json.loads(said.stdout)
+    print(found)
+    assert sum(count for kind in found.values() for count in kind.values()) >= NUMBER
+    assert not [kind for kind, what in found.items() if set(what) != {"closed"}], found
+    assert seen["failures"] == 0, seen["outages"]
+    assert held["failures"] == 0, held["outages"]
+    assert the_holder(lab, vip) == holder
+    for program, (memory, files) in before.items():
+        # What it keeps for the next crowd is little, and it has let go of the connections.
+        assert until(lambda: used(lab[holder], program)[1] < files + 20, 60), (files, used(lab[holder], program))
+        assert used(lab[holder], program)[0] < memory + 50_000, (memory, used(lab[holder], program))
+    assert play("status").code == 0
