@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import preflight, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, preflight, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.preflight import preflight_table as table
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen as screen
 
 
 def preflight_table(site, observed):
-    return table(observed, preflight.notices(site, observed, time.time()))
+    now = time.time()
+    return table(observed, preflight.notices(site, observed, now), certificates.ends(site, observed, now))
 
 
 def status_screen(site, observed, hosts, now=None):
@@ -27,6 +28,7 @@ def status_screen(site, observed, hosts, now=None):
         status.problems(site, observed, hosts, now),
         status.notices(site, observed, now),
         now,
+        certificates.ends(site, observed, now),
     )
 
 

@@ -27,7 +27,8 @@ DefaultDependencies=no
 Before=sysinit.target
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/uuid > /run/boot_id && mount --bind /run/boot_id /proc/sys/kernel/random/boot_id'
+ExecStart=/bin/sh -c 'cat /proc/sys/kernel/random/uuid > /run/boot_id'
+ExecStart=mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 [Install]
 WantedBy=sysinit.target
 EOF

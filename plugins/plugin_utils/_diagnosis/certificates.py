@@ -95,6 +95,12 @@ def unproven(site: Site) -> Iterator[Problem]:
             )
 
 
+def ends(site: Site, observed: Observed, now: float) -> list[tuple[str, str]]:
+    """Every certificate whose end is known, in words, and when that is."""
+    found = [(f"{what} of {where}", end) for where, what, end in _ends(site, observed)]
+    return [(what, f"{_left(end - now)}, on {_date(end)}" if end > now else "expired") for what, end in found]
+
+
 def _ends(site: Site, observed: Observed) -> Iterator[tuple[str, str, int]]:
     """Where, what and when, of every certificate whose end is known."""
     for its in site.get("certificates", ()):

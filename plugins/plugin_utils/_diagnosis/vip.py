@@ -107,17 +107,22 @@ def answers(site: Site, observed: Observed) -> Iterator[Problem]:
     for name, host in observed.items():
         for vip in site["hosts"][name]["vips"]:
             address, found = vip["address"], holders(observed, vip["address"])
-            macs = host["owners"].get(vip["interface"], {}).get(address, [])
+            heard = host["owners"].get(vip["interface"], {})
+            macs = heard.get(address, [])
             if address in reported or len(found) > 1:
                 continue
             if len(macs) + (name in found) > 1:
                 reported.add(address)
+                peers = {
+                    mac: peer["name"] for peer in site["hosts"][name]["peers"] for mac in heard.get(peer["address"], [])
+                }
+                owners = [peers.get(mac, mac) for mac in macs]
                 yield Problem(
                     "vip_answered_twice",
                     address,
                     f"More than one machine answers for the VIP {address}, asked from {name}:"
-                    f" {listed([name, *macs] if name in found else macs)}.",
-                    "Find the other one by its MAC address, and take the address away from it.",
+                    f" {listed([name, *owners] if name in found else owners)}.",
+                    "Find the other one, a stranger by its MAC address, and take the address away from it.",
                 )
             elif found and name not in found and not macs:
                 reported.add(address)

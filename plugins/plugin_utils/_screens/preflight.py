@@ -11,12 +11,21 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import page, section, table
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import (
+    certificate_table,
+    page,
+    section,
+    table,
+)
 
 
-def preflight_table(observed: Mapping[str, Mapping[str, Any]], notices: Sequence[Problem] = ()) -> str:
-    """Every service on every node, with a column for each load balancer that asked, and below it each failure and each
-    notice.
+def preflight_table(
+    observed: Mapping[str, Mapping[str, Any]],
+    notices: Sequence[Problem] = (),
+    certificates: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Every service on every node, with a column for each load balancer that asked, and below it each failure, each
+    certificate with its end, and each notice.
 
     ``observed``: for each load balancer ``endpoints``, of the backend check.
     """
@@ -34,7 +43,7 @@ def preflight_table(observed: Mapping[str, Mapping[str, Any]], notices: Sequence
             if text:
                 failures.setdefault((f"{service} on {node} ({address} port {port})", text), []).append(name)
     lines = [f"{where}, asked from {listed(names)}: {text}" for (where, text), names in failures.items()]
-    return page(table(rows), lines, section("Notices", notices))
+    return page(table(rows), lines, certificate_table(certificates), section("Notices", notices))
 
 
 def _answer(end: Mapping[str, Any] | None) -> str:

@@ -21,7 +21,13 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import WIDTH, page, section, table
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import (
+    WIDTH,
+    certificate_table,
+    page,
+    section,
+    table,
+)
 
 HOST_COLUMNS = ["load balancer", "VRRP", "priority", "sessions", "on old workers", "HAProxy", "Keepalived"]
 
@@ -34,9 +40,10 @@ def status_screen(
     problems: Sequence[Problem],
     notices: Sequence[Problem],
     now: float | None = None,
+    certificates: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """One screen, at most 100 columns wide where the names allow: the VIPs, each load balancer, each node, and what is
-    wrong.
+    """One screen, at most 100 columns wide where the names allow: the VIPs, each load balancer, each node, each
+    certificate, and what is wrong.
 
     ``services``: the model's. ``hosts``: all load balancers, reached or not. ``now``: seconds since the epoch.
     """
@@ -45,6 +52,7 @@ def status_screen(
         table([HOST_COLUMNS, *(_host_row(name, observed.get(name)) for name in hosts)]),
         _node_lines(observed, services),
         *_layer4_tables(observed),
+        certificate_table(certificates),
         section("Problems", problems),
         section("Notices", notices),
     )

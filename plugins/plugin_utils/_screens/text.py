@@ -39,6 +39,11 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [GAP.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
+def certificate_table(certificates: Sequence[tuple[str, str]]) -> list[str]:
+    """Each certificate and when it expires; nothing, where there is none."""
+    return table([["TLS", "expires"], *certificates]) if certificates else []
+
+
 def page(*parts: Sequence[str]) -> str:
     """Blocks of lines, with an empty line between them; an empty block leaves none."""
     return "\n\n".join("\n".join(part) for part in parts if part)

@@ -12,6 +12,7 @@ from observations import NOW
 from pki import NAME, WEB
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, preflight, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import certificate_table
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
 DAY = 86400
@@ -43,6 +44,21 @@ def test_one_that_has_expired_is_a_problem():
     (problem,) = certificates.expired(site(not_after=NOW - 1), {}, NOW)
     assert problem.code == "certificate_expired"
     assert problem.text == "The certificate of web expired on 2026-11-24: clients refuse it."
+
+
+def test_the_days_of_all_stand_on_both_screens():
+    observed = {"lb1": seen(NOW + 89.5 * DAY), "lb2": seen(NOW - DAY)}
+    of = site(service="dicom_tls", not_after=NOW + 365.5 * DAY)
+    assert certificates.ends(of, observed, NOW) == [
+        ("certificate of dicom_tls", "in 365 days, on 2027-11-25"),
+        (f"certificate {PATH} on lb1 of web", "in 89 days, on 2027-02-22"),
+        (f"certificate {PATH} on lb2 of web", "expired"),
+    ]
+    assert certificate_table(certificates.ends(of, {}, NOW)) == [
+        "TLS                       expires",
+        "certificate of dicom_tls  in 365 days, on 2027-11-25",
+    ]
+    assert certificate_table([]) == []
 
 
 def test_one_on_the_hosts_is_named_with_them_once():

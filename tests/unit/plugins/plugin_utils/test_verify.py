@@ -53,6 +53,12 @@ def test_a_stranger_that_answers_as_well(observed):
     assert ONE_ANSWERS not in verdict(observed).kept
 
 
+def test_another_load_balancer_that_answers_as_well_is_named(observed):
+    observed["lb1"]["owners"]["eth0"] |= {VIP: [MACS["lb2"]], "198.51.100.12": [MACS["lb2"]]}
+    (problem,) = verdict(observed).broken
+    assert problem.code == "vip_answered_twice" and "asked from lb1: lb1 and lb2." in problem.text
+
+
 def test_a_standby_that_does_not_see_the_vip(observed):
     observed["lb2"]["owners"]["eth0"][VIP] = []
     (problem,) = verdict(observed).broken
