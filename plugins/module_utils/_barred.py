@@ -35,6 +35,15 @@ def end(path: str) -> None:
     _stop()
 
 
+def is_barred(path: str) -> bool:
+    """Is the VIP kept from this host?"""
+    try:
+        with open(path) as file:
+            return file.read().strip() not in ("", "0")
+    except FileNotFoundError:
+        return False
+
+
 def _stop() -> None:
     _run(["systemctl", "stop", UNIT + ".timer"])  # there may be none
 

@@ -22,6 +22,10 @@ description:
     the task.
   - Needs root and Keepalived 2.2 or later, built with JSON support, as Debian's is.
 options:
+  handover_file:
+    description: The file that keeps Keepalived from holding a VIP while it contains V(1), as
+      M(pacs.loadbalancer.vip_barred) writes it. Without it, RV(barred) is V(false).
+    type: path
   pid_file:
     description: The daemon's pid file.
     type: path
@@ -54,6 +58,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+barred:
+  description: Whether O(handover_file) keeps the VIPs from this host.
+  type: bool
+  returned: always
 running:
   description: Whether the daemon answers.
   type: bool
@@ -211,12 +219,13 @@ instances:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _guard, _keepalived, _systemd
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _barred, _guard, _keepalived, _systemd
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "handover_file": {"type": "path"},
             "pid_file": {"type": "path", "default": "/run/keepalived.pid"},
             "timeout": {"type": "float", "default": 3},
             "unit": {"type": "str", "default": "keepalived.service"},
@@ -225,7 +234,8 @@ def main() -> None:
     )
     params = module.params
     answer = _keepalived.gather(params["pid_file"], params["timeout"])
-    module.exit_json(changed=False, guard=_guard.gather(), **_systemd.inspect(params["unit"]), **answer)
+    barred = bool(params["handover_file"]) and _barred.is_barred(params["handover_file"])
+    module.exit_json(changed=False, barred=barred, guard=_guard.gather(), **_systemd.inspect(params["unit"]), **answer)
 
 
 if __name__ == "__main__":

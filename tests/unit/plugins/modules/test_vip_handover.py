@@ -215,12 +215,13 @@ def test_what_bars_a_host_is_ended_by_systemd_whatever_becomes_of_its_beginner(m
     monkeypatch.setattr(
         _barred, "_run", lambda command: commands.append(command) or subprocess.CompletedProcess(command, 0, "")
     )
+    assert not _barred.is_barred(str(file))
     _barred.begin(str(file), 8.0)
-    assert file.read_text() == "1\n"
+    assert file.read_text() == "1\n" and _barred.is_barred(str(file))
     _stopped, begun = commands
     assert "--on-active=8000ms" in begun
     subprocess.run(begun[begun.index("sh") :], check=True)
-    assert file.read_text() == "0\n"
+    assert file.read_text() == "0\n" and not _barred.is_barred(str(file))
 
 
 def test_nothing_is_barred_where_nothing_would_end_it(monkeypatch, tmp_path):
