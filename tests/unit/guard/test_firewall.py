@@ -15,17 +15,26 @@ from programs import in_namespace
 PEERS = {"198.51.100.12", "2001:db8::12"}
 
 
-def test_nft_accepts_the_rules():
-    in_namespace("nft", "--check", "--file", "-", given=firewall.rules(PEERS))
-    in_namespace("nft", "--check", "--file", "-", given=firewall.rules(set()))
+PORTS = {"tcp": [1024], "udp": [1025, 1024]}
+
+
+@pytest.mark.parametrize("peers", [PEERS, set()])
+@pytest.mark.parametrize("own", ["198.51.100.11", "2001:db8::11", ""])
+@pytest.mark.parametrize("ports", [PORTS, {"tcp": [], "udp": [1025]}, {}])
+def test_nft_accepts_the_rules(peers, own, ports):
+    in_namespace("nft", "--check", "--file", "-", given=firewall.rules(peers, own, ports))
 
 
 def element(sender, ttl, packets):
     return {"elem": {"val": {"concat": [sender, ttl]}, "expires": 86000, "counter": {"packets": packets, "bytes": 1}}}
 
 
+CALLER = {"elem": {"val": {"concat": ["203.0.113.9", "tcp", 1024]}, "counter": {"packets": 7, "bytes": 1}}}
+
+
 def listed(*elements):
     sets = [{"set": {"name": "strangers4", "elem": list(elements)}}, {"set": {"name": "strangers6"}}]
+    sets.append({"set": {"name": "callers4", "elem": [CALLER]}})
     return json.dumps({"nftables": [{"metainfo": {}}, {"table": {}}, *sets]})
 
 

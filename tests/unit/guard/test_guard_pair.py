@@ -57,6 +57,7 @@ class Balancer(Host):
             "on_event": tell,
             "haproxy_socket": "/run/haproxy.sock",
             "peers_port": 1025,
+            "peers_only": {"tcp": [1024], "udp": [1024, 1025]},
         }
         self.write("/etc/keepalived/guard.json", json.dumps(self.settings))
         nodes = [{"name": f"pacs{number}", "address": f"{NODES}{number}"} for number in (1, 2)]
@@ -301,6 +302,7 @@ def foreign(pair):
         words = (source, to, str(ttl), str(router_id), VIP, str(INTERVAL), "25")
         machine(sys.executable, str(pathlib.Path(__file__).with_name("forge.py")), *words)
 
+    announce.machine = machine
     yield announce
     machine.power_off()
 
@@ -323,3 +325,57 @@ def test_one_that_forges_a_peer_on_the_segment_moves_the_vip(pair, foreign):
     """As docs/operations.md says: nothing in VRRP tells it apart."""
     foreign(source=pair[1].address, to=pair[0].address)
     assert until(lambda: "state MASTER BACKUP" in pair[0].told(), LONG)
+
+
+# Writes a line into /run/doors for each connection and each datagram that comes to the ports of its address.
+DOORS = """
+import select, socket, sys
+udp, tcp = socket.socket(type=socket.SOCK_DGRAM), socket.create_server((sys.argv[1], 1024))
+udp.bind((sys.argv[1], 1024))
+print("open", flush=True)
+while True:
+    for one in select.select([udp, tcp], [], [])[0]:
+        sender = one.accept()[1] if one is tcp else one.recvfrom(99)[1]
+        with open("/run/doors", "a") as file:
+            file.write(f"{'tcp' if one is tcp else 'udp'} {sender[0]}\\n")
+"""
+KNOCK = """
+import socket, sys
+for _datagram in range(3):
+    socket.socket(type=socket.SOCK_DGRAM).sendto(b"?", (sys.argv[1], 1024))
+socket.create_connection((sys.argv[1], 1024), timeout=2)
+"""
+# The guard's own port: whoever may not ask gets no answer.
+ASK = """
+import socket, sys
+with socket.socket(type=socket.SOCK_DGRAM) as asker:
+    asker.settimeout(2)
+    asker.sendto(b"keepalived-guard nodes? 7", (sys.argv[1], 1025))
+    print(asker.recv(4096).decode())
+"""
+
+
+def test_nobody_but_the_peers_reaches_the_ports_on_which_the_load_balancers_talk(pair, foreign):
+    here, peer = pair
+    machine = foreign.machine
+    doors = here.start(sys.executable, "-c", DOORS, here.address, stdout=subprocess.PIPE)
+    assert doors.stdout.readline() == "open\n"
+
+    def come(host):
+        return {line for line in here("cat", "/run/doors", check=False).splitlines() if line.endswith(host.address)}
+
+    peer(sys.executable, "-c", KNOCK, here.address)
+    assert until(lambda: len(come(peer)) == 2, LONG) and "node_answers" in peer(sys.executable, "-c", ASK, here.address)
+    with pytest.raises(AssertionError, match="timed out"):
+        machine(sys.executable, "-c", KNOCK, here.address)
+    with pytest.raises(AssertionError, match="timed out"):
+        machine(sys.executable, "-c", ASK, here.address)
+    counted = here("nft", "list", "set", "inet", "keepalived_guard", "callers4")
+    assert re.search(rf"{FOREIGN} \. udp \. 1024 counter packets 3 ", counted), counted
+    assert re.search(rf"{FOREIGN} \. tcp \. 1024 ", counted) and re.search(rf"{FOREIGN} \. udp \. 1025 ", counted)
+    assert come(machine) == set()
+    here("nft", "flush", "ruleset")
+    assert until(lambda: "keepalived_guard" in here("nft", "list", "tables"), LONG)
+    with pytest.raises(AssertionError, match="timed out"):
+        machine(sys.executable, "-c", KNOCK, here.address)
+    assert come(machine) == set() and here.has()

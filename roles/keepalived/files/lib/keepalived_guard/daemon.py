@@ -37,8 +37,8 @@ LISTEN = 1.2  # seconds that it listens at its start, unless a peer is heard bef
 @dataclass(frozen=True)
 class Settings:
     """What roles/keepalived wrote: the file that Keepalived tracks (another number than 0 is FAULT), the pipe that it
-    writes its states to, the user's command, HAProxy's socket (empty: it is not asked), and the UDP port on which the
-    load balancers ask each other.
+    writes its states to, the user's command, HAProxy's socket (empty: it is not asked), the UDP port on which the
+    load balancers ask each other, and all ports that are for the load balancers alone, by protocol.
     """
 
     hold_file: str
@@ -46,6 +46,7 @@ class Settings:
     on_event: list[str]
     haproxy_socket: str
     peers_port: int
+    peers_only: dict[str, list[int]]
 
 
 class Guard:
@@ -91,7 +92,7 @@ class Guard:
         if instance is None:
             return
         self.settings, self.instance, self.read = settings, instance, read
-        self.firewall.allow(instance.peers)
+        self.firewall.allow(instance.peers, instance.address, settings.peers_only)
         self.handover.configure(settings.haproxy_socket, settings.peers_port, instance)
         self.listen()
 

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keeps what others than the peers announce from Keepalived, and counts it.
+"""Keeps what others than the peers announce from Keepalived, and strangers from the ports on which the load balancers
+talk to each other; counts both.
 
 Keepalived ignores such an advertisement, and yet begins to wait anew for the moment of its own next one (seen with
 2.2.7). Where they come faster than its own, it never announces itself, and the peer takes the VIP as well.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import advert, process, system
 
@@ -22,9 +23,12 @@ AGAIN = 1.0  # and after one in which it could not be loaded
 STRANGERS = 20  # senders that are remembered
 
 TABLE = "inet keepalived_guard"
-# By sender and TTL; each is forgotten a day after the last one.
+# Each is forgotten a day after the last one.
 SET = "set {name} {{ typeof {key}; size 64; flags dynamic,timeout; timeout 1d; counter; }}"
-KEYS = {"strangers4": "ip saddr . ip ttl", "strangers6": "ip6 saddr . ip6 hoplimit"}
+# Who announces itself, by sender and TTL.
+STRANGE = {"strangers4": "ip saddr . ip ttl", "strangers6": "ip6 saddr . ip6 hoplimit"}
+# Who wants to talk to our daemons, by sender and port.
+CALLERS = {f"callers{version}": f"{ip} saddr . meta l4proto . th dport" for version, ip in ((4, "ip"), (6, "ip6"))}
 RULES = """\
 table {table}
 delete table {table}
@@ -32,39 +36,61 @@ table {table} {{
     {sets}
     chain input {{
         type filter hook input priority filter - 5; policy accept;
-        meta l4proto != {protocol} accept
-        # A load balancer that is alone sends to itself. Other routers use the groups, which Keepalived does not hear.
+        # A load balancer that is alone sends to itself.
         iif lo accept
+        meta l4proto {protocol} goto vrrp
+        {doors}
+    }}
+    chain vrrp {{
+        # Other routers use the groups, which Keepalived does not hear.
         ip daddr 224.0.0.0/4 accept
         ip6 daddr ff00::/8 accept
+        {announcers}
+        {strangers}
+        counter drop
+    }}
+    chain peers_only {{
         {peers}
-        {counts}
+        {callers}
         counter drop
     }}
 }}
 """
 
 
-def rules(peers: Iterable[str]) -> str:
-    """Return what nft is given: from these addresses VRRP passes, if it comes from this link."""
-    accepted = []
-    for peer in sorted(peers):
-        name, ttl = ("ip", "ttl") if ipaddress.ip_address(peer).version == 4 else ("ip6", "hoplimit")
-        accepted.append(f"{name} saddr {peer} {name} {ttl} {advert.TTL} accept")
+def rules(peers: Iterable[str], own: str, ports: Mapping[str, Iterable[int]]) -> str:
+    """Return what nft is given: from these addresses VRRP passes, if it comes from this link, and so does what they
+    send to our own address and these ports, by protocol. All else on other ports is the site's to decide.
+    """
+    names = {peer: ("ip", "ttl") if ipaddress.ip_address(peer).version == 4 else ("ip6", "hoplimit") for peer in peers}
+    to_us = f"{'ip6' if ':' in own else 'ip'} daddr {own}"
+    doors = {protocol: ", ".join(map(str, sorted(numbers))) for protocol, numbers in ports.items() if own and numbers}
     return RULES.format(
         table=TABLE,
         protocol=advert.PROTOCOL,
-        sets="\n    ".join(SET.format(name=name, key=key) for name, key in KEYS.items()),
-        peers="\n        ".join(accepted),
-        counts="\n        ".join(f"update @{name} {{ {key} }}" for name, key in KEYS.items()),
+        sets=_lines(SET.format(name=name, key=key) for name, key in {**STRANGE, **CALLERS}.items()),
+        doors=_lines(
+            f"{to_us} {protocol} dport {{ {numbers} }} goto peers_only" for protocol, numbers in doors.items()
+        ),
+        announcers=_lines(
+            f"{ip} saddr {peer} {ip} {ttl} {advert.TTL} accept" for peer, (ip, ttl) in sorted(names.items())
+        ),
+        peers=_lines(f"{ip} saddr {peer} accept" for peer, (ip, _ttl) in sorted(names.items())),
+        strangers=_lines(f"update @{name} {{ {key} }}" for name, key in STRANGE.items()),
+        callers=_lines(f"update @{name} {{ {key} }}" for name, key in CALLERS.items()),
     )
 
 
+def _lines(rows: Iterable[str]) -> str:
+    return "\n        ".join(rows)
+
+
 def parse(listed: str) -> dict[tuple[str, int], int]:
-    """Return by sender and TTL how many have been dropped, from `nft --json list table`."""
+    """Return by sender and TTL how many advertisements were dropped, from `nft --json list table`."""
     found = {}
     for item in json.loads(listed)["nftables"]:
-        for element in item.get("set", {}).get("elem", []):
+        its = item.get("set", {})
+        for element in its.get("elem", []) if its.get("name") in STRANGE else []:
             sender, ttl = element["elem"]["val"]["concat"]
             found[sender, ttl] = element["elem"]["counter"]["packets"]
     return found
@@ -75,6 +101,8 @@ class Firewall:
 
     def __init__(self) -> None:
         self.wanted: set[str] = set()
+        self.own = ""
+        self.ports: Mapping[str, Sequence[int]] = {}
         self.former: set[str] = set()  # peers that were in the file before, or that run
         self.loaded: set[str] | None = None
         self.counts: dict[tuple[str, int], int] = {}
@@ -82,9 +110,12 @@ class Firewall:
         self.is_outdated = True
         self.failures = 0
 
-    def allow(self, peers: Iterable[str]) -> None:
-        """From now on these are the peers, by the file, which Keepalived may not have read yet."""
+    def allow(self, peers: Iterable[str], own: str = "", ports: Mapping[str, Sequence[int]] | None = None) -> None:
+        """From now on these are the peers, by the file, which Keepalived may not have read yet; and our own address
+        with the ports that are for the peers alone, by protocol.
+        """
         self.wanted, self.is_outdated, self.looked = set(peers), True, 0.0
+        self.own, self.ports = own, ports or {}
 
     def tend(self) -> dict[tuple[str, int], int]:
         """See now and then that the table is there; return what it has dropped since the last time."""
@@ -106,13 +137,13 @@ class Firewall:
         # The former ones as well: it may not have read the file yet, and they may announce themselves still.
         peers = self.wanted | (heard or set()) | (self.loaded or set())
         self.former = peers - self.wanted
-        is_loaded = system.run("nft", "--file", "-", stdin=rules(peers)) is not None
+        is_loaded = system.run("nft", "--file", "-", stdin=rules(peers, self.own, self.ports)) is not None
         self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
         self.failures = 0 if is_loaded else self.failures + 1
         if not is_loaded:
             self.looked -= LOOK - AGAIN
         if self.failures == 2:  # once it may have been busy
-            system.say("nft refuses to keep from Keepalived what others than the peers announce.")
+            system.say("nft refuses to keep strangers from Keepalived and from the ports of the load balancers.")
 
 
 class Strangers:
