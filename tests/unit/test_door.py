@@ -37,10 +37,9 @@ RIS = {"name": "ris1", "address": "198.51.100.31"}
 SERVICES = {
     "web": {"port": WEB, "allowed_sources": "198.51.100.64/27"},
     "query": {"enabled": False},
-    "mwl": {"port": MWL, "nodes": [RIS], "allowed_sources": ["198.51.100.64/27"]},
+    "mwl": {"port": MWL, "dicom": False, "nodes": [RIS], "allowed_sources": ["198.51.100.64/27"]},
     "dicom": {
         "port": PORT,
-        "dicom": True,
         "nodes": ["pacs1", "pacs2"],
         "allowed_calling_ae": "CT1, MAMMO*, A'B C",
         "routes": [

@@ -21,7 +21,10 @@ BY_TITLE = ("allowed_calling_ae", "routes")
 
 
 def check(problems: Problems, subject: str, own: Mapping[str, Any], merged: Mapping[str, Any]) -> bool:
-    """Return whether HAProxy looks at the first PDU. ``own``: the keys that the user wrote; ``merged``: all of them."""
+    """Return whether HAProxy looks at the first PDU. ``own``: the keys that the user wrote; ``merged``: all of them.
+
+    What nobody wrote is silent where it cannot be.
+    """
     dicom = bool(merged.get("dicom"))
     if merged["layer"] == 4:
         for key in ("dicom", *BY_TITLE):
@@ -32,14 +35,14 @@ def check(problems: Problems, subject: str, own: Mapping[str, Any], merged: Mapp
                     "remove it, or set layer: 7",
                 )
         return False
-    if dicom and merged["mode"] == "http":
+    if own.get("dicom") and merged["mode"] == "http":
         problems.note(f"{subject}.dicom", "is true on an http service", "remove it, or set mode: tcp")
     for key in BY_TITLE:
         if own.get(key) and not dicom:
             problems.note(
                 f"{subject}.{key}", "is set although HAProxy does not read AE titles there", "set dicom: true"
             )
-    return dicom
+    return dicom and merged["mode"] == "tcp"
 
 
 def allowed(merged: Mapping[str, Any]) -> list[str]:

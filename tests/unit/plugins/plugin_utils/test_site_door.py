@@ -21,9 +21,22 @@ def dicom(**keys):
     return build(infinitt_services={"dicom": {"dicom": True, **keys}, "query": none, "mwl": none})
 
 
-def test_nobody_looks_at_the_first_pdu_unless_asked_to():
+def looks(**services):
+    """Which services let nothing but associations in."""
+    found = build(infinitt_services=services)
+    assert found.problems == []
+    return [its.name for its in found.services if its.dicom]
+
+
+def test_the_three_dicom_services_let_nothing_but_associations_in_unless_told_otherwise():
+    assert looks(other={"port": 2575}) == ["dicom", "query", "mwl"]
+    assert looks(dicom={"dicom": False}, other={"port": 2575, "dicom": True}) == ["query", "mwl", "other"]
     for its in build().services:
-        assert (its.dicom, its.allowed_calling_ae, its.routes, its.route_of) == (False, [], [], "")
+        assert (its.allowed_calling_ae, its.routes, its.route_of) == ([], [], "")
+
+
+def test_what_nobody_wrote_is_silent_where_nobody_could_look():
+    assert looks(dicom={"layer": 4, "nodes": ["pacs1"]}, mwl={"mode": "http"}) == ["query"]
 
 
 @pytest.mark.parametrize("written", ["CT1,MAMMO* , MR 1", ["CT1", "MAMMO*", "MR 1", "CT1"]])
