@@ -70,7 +70,8 @@ class Dcmtk:
                     line = (await process.stdout.readline()).decode(errors="replace").strip()
             except TimeoutError:
                 state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-                last = f"no answer for {PATIENCE} s, its process being in the state {state}"
+                last = f"no answer for {PATIENCE} s, its process being in the state {state}, its socket: "
+                last += await self._socket(process)
                 process.kill()
                 break
             if not line:
@@ -113,6 +114,13 @@ class Dcmtk:
         await asyncio.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGCONT)
+
+    @staticmethod
+    async def _socket(process: asyncio.subprocess.Process) -> str:
+        """What the kernel says of its connection: what was not acknowledged, sent again, or never read."""
+        shown = await asyncio.create_subprocess_exec("ss", "-Htinp", stdout=asyncio.subprocess.PIPE)
+        lines = (await shown.communicate())[0].decode(errors="replace").replace("\n\t", " ").splitlines()
+        return "; ".join(" ".join(line.split()) for line in lines if f"pid={process.pid}," in line)
 
     def command(self, program: str, service: str, *arguments: str) -> list[str]:
         titles = ["-aet", "MODALITY", "-aec", "INFINITT"]
