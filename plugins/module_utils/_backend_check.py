@@ -15,7 +15,7 @@ from ._check import Check
 from ._endpoint import Answer, ask, socket_limit
 from ._trust import Trust
 
-NODE_KEYS = ("name", "address", "weight", "backup", "max_connections")
+NODE_KEYS = ("name", "address", "weight", "backup", "max_connections", "tls_name")
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,32 @@ def make_endpoints(nodes: list[dict], services: list[dict]) -> list[Endpoint]:
         if not 1 <= port <= 65535:
             raise ValueError(f"the port of service {name} is {port}: it must be from 1 to 65535")
         try:
-            check = Check(
-                service["check"],
-                service["check_path"],
-                service.get("check_host") or "",
-                service["check_status"],
-                service["called_ae"],
-                service["calling_ae"],
-                _trust(service.get("tls")),
-            )
+            endpoints += [
+                Endpoint(name, node["name"], node["address"], port, _check(service, node))
+                for node in _nodes_of(service, nodes)
+            ]
         except ValueError as error:
             raise ValueError(f"service {name}: {error}") from error
-        endpoints += [Endpoint(name, node["name"], node["address"], port, check) for node in _nodes_of(service, nodes)]
     return endpoints
 
 
-def _trust(tls: dict | None) -> Trust | None:
+def _check(service: dict, node: dict) -> Check:
+    return Check(
+        service["check"],
+        service["check_path"],
+        service.get("check_host") or "",
+        service["check_status"],
+        service["called_ae"],
+        service["calling_ae"],
+        _trust(service.get("tls"), node),
+    )
+
+
+def _trust(tls: dict | None, node: dict) -> Trust | None:
     if tls is None:
         return None
     fingerprints = tuple(fingerprint.replace(":", "").lower() for fingerprint in tls["fingerprints"])
-    return Trust(tls.get("name") or "", tls.get("ca") or "", fingerprints, tls["verify"])
+    return Trust(tls.get("name") or node.get("tls_name") or "", tls.get("ca") or "", fingerprints, tls["verify"])
 
 
 def _nodes_of(service: dict, nodes: list[dict]) -> list[dict]:

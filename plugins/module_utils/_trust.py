@@ -21,8 +21,8 @@ class Trust:
     """What a peer's certificate must be; raises ValueError, one sentence, for a value that cannot be.
 
     name: asked for, and covered by the certificate; empty: any. ca: PEM, or the path of a file; empty: those that the
-    host trusts. fingerprints: SHA-256 of the certificates that are accepted, whoever issued them. verify: False accepts
-    any.
+    host trusts. fingerprints: SHA-256 of the certificates that are accepted; without ca, whoever issued them. verify:
+    False accepts any.
     """
 
     name: str = ""
@@ -42,7 +42,7 @@ class Trust:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.check_hostname = False
         context.verify_mode = ssl.CERT_REQUIRED
-        if self.fingerprints or not self.verify:
+        if not self.verify or (self.fingerprints and not self.ca):
             context.verify_mode = ssl.CERT_NONE
         elif not self.ca:
             context.load_default_certs()

@@ -40,6 +40,9 @@ options:
       max_connections:
         description: Ignored.
         type: int
+      tls_name:
+        description: The name that its certificate must cover, where O(services[].tls) has no name.
+        type: str
   services:
     description: The services.
     type: list
@@ -102,13 +105,15 @@ options:
         type: dict
         suboptions:
           name:
-            description: The name to ask for, which the certificate must cover. By default any.
+            description:
+              - The name to ask for, which the certificate must cover. By default O(nodes[].tls_name), or any.
             type: str
           ca:
             description: The CAs of which the certificate must be, in PEM, or the path of such a file on the host.
             type: str
           fingerprints:
-            description: The SHA-256 of certificates that are accepted, whoever issued them.
+            description:
+              - The SHA-256 of certificates that are accepted; without O(services[].tls.ca), whoever issued them.
             type: list
             elements: str
             default: []
@@ -281,6 +286,7 @@ NODE = dict(
     weight=dict(type="int"),
     backup=dict(type="bool"),
     max_connections=dict(type="int"),
+    tls_name=dict(type="str"),
 )
 
 SERVICE = dict(

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build as build_site
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import no_file
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import no_file
 
 ROLE = Path(__file__).parents[2] / "roles/infinitt"
 PRODUCT = yaml.safe_load((ROLE / "vars/main/product.yml").read_text())

@@ -66,6 +66,16 @@ class Server:
         self.close()
 
 
+def over_tls(behave, context):
+    """What behaves so once TLS is spoken, by the context of a server."""
+
+    def talk(connection):
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            behave(wrapped)
+
+    return talk
+
+
 def says(*answers, then="close"):
     """Gives the next of the answers each time that something has come; then close, hang or reset."""
 

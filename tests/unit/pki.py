@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -61,6 +62,14 @@ class Issued:
     def issue(self, common_name, *names, **more):
         return Issued(common_name, self, names, **more)
 
+    def served(self, directory, context=None):
+        """The context of a server that has it from now on; its file is in a directory."""
+        path = directory / f"{self.sha256}.pem"
+        path.write_text(self.key + self.chain)
+        context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
     def locked(self, passphrase=b"secret"):
         return self.private.private_bytes(
             PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(passphrase)
@@ -87,4 +96,5 @@ ROOT = Issued("Hospital CA", ca=True, days=3650)
 MIDDLE = ROOT.issue("Hospital Issuing CA", ca=True, days=1000)
 OTHER = Issued("Another CA", ca=True)
 NAME = "pacs.example.org"
+SELF_SIGNED = Issued("pacs1", names=["pacs1.example.org"])
 WEB = MIDDLE.issue(NAME, NAME, "*.pacs.example.org", "198.51.100.10")

@@ -83,4 +83,4 @@ def accepts(host, port):
 
 def unchecked(text):
     """A configuration without health checks: they connect to the nodes too, and are logged."""
-    return re.sub(r"^(    server .*) check\b", r"\1", text, flags=re.MULTILINE)
+    return re.sub(r"^(    server .*?) check(?= |$)", r"\1", text, flags=re.MULTILINE)

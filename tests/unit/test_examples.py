@@ -43,6 +43,7 @@ def test_haproxy_accepts_the_site_with_tls_and_its_certificates(tmp_path):
     files = {
         "pacs.pem": WEB.chain,
         "pacs.key": WEB.key,
+        "nodes-ca.pem": ROOT.pem,
         "modalities-ca.pem": MIDDLE.pem + ROOT.pem,
         "modalities-revoked.pem": MIDDLE.revoke() + ROOT.revoke(),
     }
@@ -53,7 +54,10 @@ def test_haproxy_accepts_the_site_with_tls_and_its_certificates(tmp_path):
     assert code == 0, said
     text = (inventory / "hosts.yml").read_text().replace("{{ inventory_dir }}", str(inventory))
     written = yaml.safe_load(text)["loadbalancers"]["vars"]["infinitt_services"]
-    services = [{"name": "web", "mode": "http", "port": 80}, {"name": "dicom_tls", "mode": "tcp", "port": 2762}]
+    services = [
+        {"name": "web", "mode": "http", "port": 80, "node_tls": True},
+        {"name": "dicom_tls", "mode": "tcp", "port": 2762},
+    ]
     for file in pem_files(written, [{**service, "tls": True} for service in services], lambda path: open(path).read()):
         (tmp_path / file.name).write_text(file.content)
     code, said = haproxy_says(tmp_path / "lb1/haproxy.cfg")

@@ -29,7 +29,8 @@ from running import on_loopback, until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import no_file, pem_files
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import no_file
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("haproxy") or os.getuid() != 0, reason="haproxy is not installed, or this is not root"

@@ -20,8 +20,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nod
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import netaddr
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import Reader, no_file
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import Reader, no_file
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import is_set
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (

@@ -47,6 +47,12 @@ def check(
             "is set at layer 4, where the kernel forwards connections as they come and the nodes terminate TLS",
             "remove it, or set layer: 7",
         )
+    if "node_tls" in own:
+        problems.note(
+            f"{subject}.node_tls",
+            "is set at layer 4, where clients themselves speak TLS with the nodes: only a proxy can do it for them",
+            "remove it, or set layer: 7",
+        )
     for node in nodes:
         if node.get("max_connections"):
             problems.note(

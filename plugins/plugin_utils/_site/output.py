@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.layer4 import source_ports
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service, Site, Tls
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Node, Service, Site, Tls
 
 # What the backend check is given of a service, by its check.
 CHECK_KEYS = {
@@ -21,6 +21,8 @@ CHECK_KEYS = {
 }
 # What HAProxy is given of a service's TLS; the rest is for the diagnosis.
 TLS_KEYS = ("port", "plain", "profile", "hsts", "certificate", "client_certificate", "client_ca", "client_crl")
+# The same of the nodes' TLS.
+NODE_TLS_KEYS = ("ca", "name")
 
 # What says who may connect to a forwarded service, and how often: there where it was asked for.
 WHO = ("allowed_sources", "client_connections", "client_rate")
@@ -36,6 +38,8 @@ def as_dict(site: Site) -> dict[str, Any]:
             del node["cut"]
         if service["tls"]:
             service["tls"] = {key: service["tls"][key] for key in TLS_KEYS}
+        if service["node_tls"]:
+            service["node_tls"] = {key: service["node_tls"][key] for key in NODE_TLS_KEYS}
     return {
         **plain,
         "layer4_services": [_forwarded(service) for service in site.services if service.layer == 4],
@@ -43,8 +47,9 @@ def as_dict(site: Site) -> dict[str, Any]:
         "node_checks": [
             {
                 **_check(service),
+                **_to_nodes(service),
                 "port": service.nodes[0].port,
-                "nodes": [{"name": node.name, "address": node.address} for node in service.nodes],
+                "nodes": [_asked(node) for node in service.nodes],
             }
             for service in site.services
             if service.nodes and not service.former
@@ -84,6 +89,19 @@ def as_dict(site: Site) -> dict[str, Any]:
             if service.tls and "certificate" in service.tls.paths and not service.former
         ],
     }
+
+
+def _to_nodes(service: Service) -> dict[str, Any]:
+    """Return how a check of the nodes speaks TLS: as HAProxy does, which has the same certificates in a file."""
+    its = service.node_tls
+    if its is None:
+        return {}
+    return {"tls": {"ca": its.text or its.path, "name": its.name, "fingerprints": its.fingerprints}}
+
+
+def _asked(node: Node) -> dict[str, str]:
+    named = {"tls_name": node.tls_name} if node.tls_name else {}
+    return {"name": node.name, "address": node.address, **named}
 
 
 def _over_tls(tls: Tls | None) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, nodes, sources, tls
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import door, layer4, node_tls, nodes, sources, tls
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import Reader
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest, show
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Service
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import NAME, duration, is_set
@@ -31,7 +32,7 @@ def read(
     known: Mapping[str, Mapping[str, Any]],
     defaults: Mapping[str, Mapping[str, Any]],
     site_layer: int,
-    reader: tls.Reader,
+    reader: Reader,
 ) -> tuple[list[Service], dict[str, Vip]]:
     """Return the enabled services, and by service its VIP (address and, if one was given, prefix).
 
@@ -47,9 +48,11 @@ def read(
         if not merged.get("enabled", True):
             continue
         _check_persistence(problems, subject, keys, merged)
-        its_tls = None
+        its_tls = its_node_tls = None
         if "tls" in keys and merged["layer"] == 7:
             its_tls, _files = tls.read(problems, name, keys["tls"], merged["mode"], merged["port"], reader)
+        if "node_tls" in keys and merged["layer"] == 7:
+            its_node_tls, _files = node_tls.read(problems, name, keys["node_tls"], reader)
         vip = merged.get("vip", site_vip)
         its_nodes = nodes.of_service(problems, f"{subject}.nodes", keys.get("nodes"), site_nodes)
         if vip is None or not its_nodes:
@@ -84,6 +87,7 @@ def read(
                 dicom=dicom,
                 allowed_calling_ae=door.allowed(merged),
                 tls=its_tls,
+                node_tls=its_node_tls,
                 client_connections=merged.get("client_connections"),
                 client_rate=merged.get("client_rate"),
                 allowed_sources=sources.read(problems, subject, merged, vip[0]),
@@ -94,6 +98,7 @@ def read(
     services = _with_affinity(services)
     services = _with_health(problems, services, together)
     layer4.check_together(problems, services)
+    node_tls.check(problems, services)
     return services, vips
 
 

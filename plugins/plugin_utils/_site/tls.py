@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import certificates, values
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import BEGINS, Source, age
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import certificates, node_tls, values
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import (
+    BEGINS,
+    Files,
+    PemFile,
+    Reader,
+    Source,
+    age,
+)
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import pem as parse_pem
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, ValidationError
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Tls
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Text
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import read_keys
 
 HTTPS = 443
-# Reads a file of the controller; raises OSError or UnicodeDecodeError.
-Reader = Callable[[str], str]
-
-
-def no_file(path: str) -> str:
-    raise FileNotFoundError(2, "No such file or directory", path)
-
 
 TLS_KEYS: dict[str, Callable[[Any], Any]] = {
     "certificate": parse_pem,
@@ -42,55 +41,6 @@ TLS_KEYS: dict[str, Callable[[Any], Any]] = {
     "client_crl": parse_pem,
 }
 HTTP_ONLY = ("port", "plain", "hsts")
-
-
-@dataclass(frozen=True)
-class PemFile:
-    """A file that HAProxy reads: its ``content``, or where ``link`` is the path of another tool's file."""
-
-    name: str
-    content: str = field(default="", repr=False)
-    link: str = ""
-
-
-class Files:
-    """The PEM files of one service, as they are read."""
-
-    def __init__(self, service: str, read: Reader) -> None:
-        self._service, self._read = service, read
-        self.files: list[PemFile] = []
-
-    def text(self, source: Source) -> str:
-        """Return the text of PEM that the controller has. Raises ValidationError."""
-        if not source.path:
-            return source.text
-        hint = "correct the path, or write {on_hosts: PATH} for a file that the hosts have"
-        try:
-            text = self._read(source.path)
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not a text in PEM"
-            raise ValidationError(f"is {source.path}, which cannot be read on the controller ({why})", hint) from None
-        if text.startswith("$ANSIBLE_VAULT"):
-            raise ValidationError(
-                f"is {source.path}, which is encrypted with Ansible Vault",
-                "let Ansible decrypt it: \"{{ lookup('ansible.builtin.file', PATH) }}\"",
-            )
-        return text
-
-    def add(self, kind: str, content: str) -> str:
-        """Add a file; return its name. Another content is another file, and HAProxy's configuration another one too."""
-        name = self._name(kind, content)
-        self.files.append(PemFile(name, content))
-        return name
-
-    def link(self, kind: str, path: str) -> str:
-        """Add a link to a file that another tool renews; return its name."""
-        name = self._name(kind, path)
-        self.files.append(PemFile(name, link=path))
-        return name
-
-    def _name(self, kind: str, what: str) -> str:
-        return f"{self._service}{kind}-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pem"
 
 
 def read(
@@ -237,6 +187,8 @@ def pem_files(written: Any, services: Sequence[Mapping[str, Any]], reader: Reade
         keys = by_name.get(service["name"])
         if service.get("tls") and isinstance(keys, Mapping):
             found += read(Problems(), service["name"], keys.get("tls"), service["mode"], service["port"], reader)[1]
+        if service.get("node_tls") and isinstance(keys, Mapping):
+            found += node_tls.read(Problems(), service["name"], keys.get("node_tls"), reader)[1]
     return found
 
 

@@ -17,6 +17,7 @@ class Node:
     """A PACS server as one service sees it; ``id`` and ``cookie`` are derived from its name.
 
     ``state``: active, drain or maintenance (no new connections). ``cut``: whether those that it still has are ended.
+    ``tls_name``: what its certificate must cover, where the service's ``node_tls`` has no name for all of them.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Node:
     weight: int | None = None
     backup: bool = False
     max_connections: int | None = None
+    tls_name: str = ""
     state: str = ACTIVE
     cut: bool = False
 
@@ -69,6 +71,22 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class NodeTls:
+    """TLS that the nodes of a service speak, verified with the certificates of the PEM file ``ca``.
+
+    ``name``: what their certificates must cover; empty: each the ``tls_name`` of its node. ``fingerprints``: SHA-256 of
+    those in ``ca``, where they are the nodes' own. ``text``: what is in it, empty where another tool writes it on the
+    hosts, as ``path``.
+    """
+
+    ca: str
+    name: str = ""
+    fingerprints: list[str] = field(default_factory=list)
+    text: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Service:
     """A virtual service. ``persist_for`` and ``timeout`` are seconds.
 
@@ -84,7 +102,7 @@ class Service:
     ``client_connections``, ``client_rate``: how many connections one client's address may have, and open in a second;
     None: any number.
     ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
-    ``tls``: None where its clients speak without.
+    ``tls``: None where its clients speak without. ``node_tls``: None where its nodes do.
     """
 
     name: str
@@ -114,6 +132,7 @@ class Service:
     routes: list[Route] = field(default_factory=list)
     route_of: str = ""
     tls: Tls | None = None
+    node_tls: NodeTls | None = None
 
     def ports(self) -> list[int]:
         """Return the ports that HAProxy binds for it."""

@@ -9,6 +9,7 @@ Strings are as good as numbers (a Tower survey sends strings). What counts as un
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 PATH = re.compile(r"/[A-Za-z0-9_.~!$&()*+,;=:@%/?-]{0,255}")
 HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+DNS_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63}){0,20}")
 STATUS = re.compile(r"[1-5][0-9][0-9](-[1-5][0-9][0-9])?(,[1-5][0-9][0-9](-[1-5][0-9][0-9])?)*")
 DIRECTORY = re.compile(r"[A-Za-z0-9_.~/ -]{1,255}")
 COMMAND = re.compile(r"/[A-Za-z0-9_./+-]{1,200}( [A-Za-z0-9_.,:@/=+-]{1,100}){0,20}")
@@ -102,6 +104,16 @@ class Text:
 
 port = Integer(1, 65535)
 load_balancer = Text(re.compile(r"[A-Za-z0-9_.:-]{1,253}"), "give the name of a load balancer, as in the inventory")
+
+
+def certificate_name(value: Any) -> str:
+    """Return a name that HAProxy is to find in a node's certificate."""
+    name = Text(DNS_NAME, "give a name that the node's certificate has, such as pacs1.example.org")(value)
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    raise ValidationError(f"is {name}, and HAProxy finds no addresses in certificates", "give a name that it has")
 
 
 def boolean(value: Any) -> bool:

@@ -88,6 +88,7 @@ NODE_KEYS: dict[str, Callable[[Any], Any]] = {
     "weight": Integer(0, 256),
     "backup": values.boolean,
     "max_connections": Integer(1, 1000000),
+    "tls_name": values.certificate_name,
 }
 SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "enabled": values.boolean,
@@ -114,6 +115,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "persist_for": values.duration,
     "timeout": values.duration,
     "tls": lambda value: value,  # a mapping: read by tls.read
+    "node_tls": lambda value: value,  # likewise, by node_tls.read
 }
 ROUTE_KEYS: dict[str, Callable[[Any], Any]] = {
     "called_ae": values.ae_title,

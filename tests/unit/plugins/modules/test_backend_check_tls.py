@@ -13,7 +13,7 @@ import time
 import peers
 import pytest
 from asked import HOSTILE, HOSTILE_HTTP, TIMEOUT, ask, error_of, service, silent_after_ac
-from pki import MIDDLE, NAME, OTHER, ROOT, WEB, Issued
+from pki import MIDDLE, NAME, OTHER, ROOT, SELF_SIGNED, WEB
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _backend_check as backend_check
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import pdu, stream
@@ -27,10 +27,7 @@ def over_tls(tmp_path):
     """over_tls(behave, issued): what behaves so once TLS is spoken, with this certificate."""
 
     def make(behave, issued=WEB, **settings):
-        path = tmp_path / "server.pem"
-        path.write_text(issued.key + issued.chain)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        context = issued.served(tmp_path)
         context.num_tickets = 2
         for name, value in settings.items():
             if name == "ciphers":
@@ -38,11 +35,7 @@ def over_tls(tmp_path):
             else:
                 setattr(context, name, value)
 
-        def talk(connection):
-            with context.wrap_socket(connection, server_side=True) as wrapped:
-                behave(wrapped)
-
-        return talk
+        return peers.over_tls(behave, context)
 
     return make
 
@@ -81,6 +74,7 @@ BELIEVED = [
     {"ca": OTHER.pem + ROOT.pem},
     {"ca": "", "fingerprints": [WEB.sha256]},
     {"ca": "", "fingerprints": ["0" * 64, ":".join(WEB.sha256.upper()[i : i + 2] for i in range(0, 64, 2))]},
+    {"fingerprints": [WEB.sha256]},
     {"ca": "", "verify": False, "name": "anything.example.org"},
 ]
 
@@ -91,17 +85,28 @@ def test_what_is_believed(over_tls, trust):
         assert ask(server.port, timeout=PATIENT, tls=tls(**trust))["error"] is None
 
 
+@pytest.mark.parametrize("names, words", [({"tls_name": "ris.example.org"}, "not for ris.example.org"), ({}, None)])
+def test_each_node_has_a_name_of_its_own_where_the_service_has_none(over_tls, names, words):
+    with peers.Server(over_tls(peers.verification_scp)) as server:
+        node = {"name": "pacs1", "address": "127.0.0.1", **names}
+        asked = service(port=server.port, tls=tls(name="")), service(port=server.port, tls=tls())
+        endpoints = backend_check.make_endpoints([node], list(asked))
+        own, common = (answer.failure for answer in backend_check.ask_all(endpoints, PATIENT, 0, 0))
+    assert common is None and (words in own.text if words else own is None)
+
+
 EXPIRED, EARLY = (MIDDLE.issue(NAME, NAME, days=days, starts=starts) for days, starts in ((-3, -9), (9, 3)))
-SELF = Issued("pacs1", names=["pacs1.example.org"])
 NOT_BELIEVED = {
     "another name": (WEB, {"name": "pacs1.example.org"}, f"for {NAME}, \\*.{NAME}, 198.51.100.10, not for pacs1.exam"),
     "no such address": (WEB, {"name": "198.51.100.11"}, "not for 198.51.100.11"),
     "another CA": (OTHER.issue(NAME, NAME), {}, "not of a known CA \\(unable to get local issuer certificate\\)"),
     "no CA of this host": (WEB, {"ca": ""}, "not of a known CA"),
-    "self-signed": (SELF, {"name": "pacs1.example.org"}, "not of a known CA \\(self-signed certificate\\)"),
-    "another one": (WEB, {"ca": "", "fingerprints": [SELF.sha256]}, f"than expected \\(SHA-256 {WEB.sha256}\\)"),
+    "self-signed": (SELF_SIGNED, {"name": "pacs1.example.org"}, "not of a known CA \\(self-signed certificate\\)"),
+    "another one of the CA": (WEB, {"fingerprints": [SELF_SIGNED.sha256]}, f"than expected \\(SHA-256 {WEB.sha256}\\)"),
+    "another CA, by its fingerprint": (WEB, {"ca": OTHER.pem, "fingerprints": [WEB.sha256]}, "not of a known CA"),
+    "another one": (WEB, {"ca": "", "fingerprints": [SELF_SIGNED.sha256]}, f"than expected \\(SHA-256 {WEB.sha256}\\)"),
     "expired": (EXPIRED, {}, "has a certificate that has expired$"),
-    "expired, by its fingerprint": (EXPIRED, {"fingerprints": [EXPIRED.sha256]}, "that expired 3 days ago$"),
+    "expired, by its fingerprint": (EXPIRED, {"ca": "", "fingerprints": [EXPIRED.sha256]}, "that expired 3 days ago$"),
     "too early": (EARLY, {}, "has a certificate that is not valid yet"),
 }
 

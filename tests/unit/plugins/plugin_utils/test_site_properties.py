@@ -23,14 +23,15 @@ import rendering
 from factories import DEFAULTS, HOSTILE, PRODUCT, build, facts
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from pki import MIDDLE, NAME, ROOT, WEB
+from pki import MIDDLE, NAME, ROOT, SELF_SIGNED, WEB
 from programs import haproxy_says, in_namespace, keepalived_says, on_this_machine
 from running import REJECT
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import addresses, values
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import no_file
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import no_file, pem_files
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     HOST_VARIABLES,
     NODE_KEYS,
@@ -100,12 +101,16 @@ tls = st.fixed_dictionaries(
 ).map(lambda more: {**certificate, **more}) | st.sampled_from(["optional", "required"]).map(
     lambda word: {**certificate, **clients, "client_certificate": word}
 )
+node_tls = st.fixed_dictionaries(
+    {"ca": st.sampled_from([ROOT.pem, MIDDLE.pem + ROOT.pem])}, optional={"name": st.sampled_from([NAME, "pacs1 "])}
+) | st.just({"ca": SELF_SIGNED.pem, "fingerprints": SELF_SIGNED.sha256})
 NODE = {
     "name": names | st.integers(0, 99),
     "address": st.ip_addresses().map(str).filter(is_right(addresses.node_address)),
     "weight": both(st.integers(1, 256)) | st.just(0),
     "backup": switches,
     "max_connections": both(st.integers(1, 1000000)),
+    "tls_name": st.sampled_from([NAME, " pacs1.example.org"]),
 }
 SERVICE = {
     "enabled": switches,
@@ -133,10 +138,11 @@ SERVICE = {
     "persist_for": times,
     "timeout": times,
     "tls": tls,
+    "node_tls": node_tls,
 }
 PROXY_ONLY = (
     *("layer", "persistence", "persist_for", "timeout", "max_connections"),
-    *("dicom", "allowed_calling_ae", "routes", "tls"),
+    *("dicom", "allowed_calling_ae", "routes", "tls", "node_tls"),
 )
 SITE = {
     "infinitt_vip": st.nothing(),  # these five are drawn below
