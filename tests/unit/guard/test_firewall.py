@@ -22,7 +22,7 @@ PORTS = {"tcp": [1024], "udp": [1025, 1024]}
 @pytest.mark.parametrize("own", ["198.51.100.11", "2001:db8::11", ""])
 @pytest.mark.parametrize("ports", [PORTS, {"tcp": [], "udp": [1025]}, {}])
 def test_nft_accepts_the_rules(peers, own, ports):
-    in_namespace("nft", "--check", "--file", "-", given=firewall.rules(peers, own, ports))
+    in_namespace("nft", "--check", "--file", "-", given=firewall.rules(peers, peers, own, ports))
 
 
 def element(sender, ttl, packets):
@@ -68,6 +68,16 @@ def wall(nft):
 def test_whom_the_running_keepalived_hears_passes_as_well(wall, nft):
     (text,) = nft["loaded"]
     assert "ip saddr 198.51.100.12 ip ttl 255 accept" in text and "ip saddr 198.51.100.13 ip ttl 255 accept" in text
+
+
+def test_a_former_peer_is_heard_and_reaches_no_port_any_more(wall, nft):
+    wall.allow({"198.51.100.14"}, "198.51.100.11", {"tcp": [1024]})
+    wall.tend()
+    announces, talks = (
+        nft["loaded"][-1].partition(f"chain {chain} ")[2].partition("}")[0] for chain in ("vrrp", "peers_only")
+    )
+    assert [f"198.51.100.{number} " in announces for number in (12, 13, 14)] == [True] * 3
+    assert [f"198.51.100.{number} " in talks for number in (12, 13, 14)] == [False, False, True]
 
 
 def test_only_what_is_new_is_counted(wall, nft):

@@ -25,8 +25,9 @@ STRANGERS = 20  # senders that are remembered
 TABLE = "inet keepalived_guard"
 # Each is forgotten a day after the last one.
 SET = "set {name} {{ typeof {key}; size 64; flags dynamic,timeout; timeout 1d; counter; }}"
+TTL = {"ip": "ip ttl", "ip6": "ip6 hoplimit"}
 # Who announces itself, by sender and TTL.
-STRANGE = {"strangers4": "ip saddr . ip ttl", "strangers6": "ip6 saddr . ip6 hoplimit"}
+STRANGE = {"strangers4": f"ip saddr . {TTL['ip']}", "strangers6": f"ip6 saddr . {TTL['ip6']}"}
 # Who wants to talk to our daemons, by sender and port.
 CALLERS = {f"callers{version}": f"{ip} saddr . meta l4proto . th dport" for version, ip in ((4, "ip"), (6, "ip6"))}
 RULES = """\
@@ -58,27 +59,28 @@ table {table} {{
 """
 
 
-def rules(peers: Iterable[str], own: str, ports: Mapping[str, Iterable[int]]) -> str:
-    """Return what nft is given: from these addresses VRRP passes, if it comes from this link, and so does what they
-    send to our own address and these ports, by protocol. All else on other ports is the site's to decide.
+def rules(announcers: Iterable[str], peers: Iterable[str], own: str, ports: Mapping[str, Iterable[int]]) -> str:
+    """Return what nft is given: from the first addresses VRRP passes, if it comes from this link, and from the peers
+    what they send to our own address and these ports, by protocol. All else is the site's to decide.
     """
-    names = {peer: ("ip", "ttl") if ipaddress.ip_address(peer).version == 4 else ("ip6", "hoplimit") for peer in peers}
-    to_us = f"{'ip6' if ':' in own else 'ip'} daddr {own}"
     doors = {protocol: ", ".join(map(str, sorted(numbers))) for protocol, numbers in ports.items() if own and numbers}
     return RULES.format(
         table=TABLE,
         protocol=advert.PROTOCOL,
         sets=_lines(SET.format(name=name, key=key) for name, key in {**STRANGE, **CALLERS}.items()),
         doors=_lines(
-            f"{to_us} {protocol} dport {{ {numbers} }} goto peers_only" for protocol, numbers in doors.items()
+            f"{_ip(own)} daddr {own} {protocol} dport {{ {numbers} }} goto peers_only"
+            for protocol, numbers in doors.items()
         ),
-        announcers=_lines(
-            f"{ip} saddr {peer} {ip} {ttl} {advert.TTL} accept" for peer, (ip, ttl) in sorted(names.items())
-        ),
-        peers=_lines(f"{ip} saddr {peer} accept" for peer, (ip, _ttl) in sorted(names.items())),
+        announcers=_lines(f"{_ip(one)} saddr {one} {TTL[_ip(one)]} {advert.TTL} accept" for one in sorted(announcers)),
+        peers=_lines(f"{_ip(one)} saddr {one} accept" for one in sorted(peers)),
         strangers=_lines(f"update @{name} {{ {key} }}" for name, key in STRANGE.items()),
         callers=_lines(f"update @{name} {{ {key} }}" for name, key in CALLERS.items()),
     )
+
+
+def _ip(host: str) -> str:
+    return "ip" if ipaddress.ip_address(host).version == 4 else "ip6"
 
 
 def _lines(rows: Iterable[str]) -> str:
@@ -137,7 +139,8 @@ class Firewall:
         # The former ones as well: it may not have read the file yet, and they may announce themselves still.
         peers = self.wanted | (heard or set()) | (self.loaded or set())
         self.former = peers - self.wanted
-        is_loaded = system.run("nft", "--file", "-", stdin=rules(peers, self.own, self.ports)) is not None
+        text = rules(peers, self.wanted, self.own, self.ports)
+        is_loaded = system.run("nft", "--file", "-", stdin=text) is not None
         self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
         self.failures = 0 if is_loaded else self.failures + 1
         if not is_loaded:
