@@ -16,14 +16,16 @@ REPOSITORY = Path(__file__).parents[2]
 FINGERPRINT = "0123456789abcdef"  # the real one renders each text once more
 
 
-def render(sites, timeout=60):
+FINGERPRINTS = {f"__{role}_fingerprint": FINGERPRINT for role in ("haproxy", "keepalived", "layer4")}
+
+
+def render(sites, timeout=60, fingerprints=FINGERPRINTS):
     """Return the texts by site and host, as ``{"haproxy": text, "keepalived": text}``; ``layer4``, ``conntrackd`` and
     ``configuration`` are there where something is forwarded.
 
     ``sites``: by any key, ``(written, site)``: the variables of roles/infinitt that are set, and the model's site as a
-    dict.
+    dict. ``fingerprints``: what stands for the real ones; without, they are rendered.
     """
-    fingerprints = {f"__{role}_fingerprint": FINGERPRINT for role in ("haproxy", "keepalived", "layer4")}
     asked = json.dumps([[{**written, **fingerprints}, site] for written, site in sites.values()])
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "tools/render/rendering.py")],
