@@ -57,7 +57,7 @@ def written(kind):
     clients = {**CLIENTS, "client_certificate": tls.pop("client_certificate", "required")}
     return {
         "web": {"port": HTTP, "tls": {**tls, "port": HTTPS}},
-        "dicom": {"port": DICOM, "node_port": 12104, "tls": {**CERTIFICATE, **clients}},
+        "dicom": {"port": DICOM, "node_port": 12104, "dicom": False, "tls": {**CERTIFICATE, **clients}},
         "query": {"enabled": False},
         "mwl": {"enabled": False},
     }
