@@ -92,6 +92,7 @@ NFT = """#!/bin/sh
 case "$*" in *--check*|*list*) exec /usr/sbin/nft.real "$@";; esac
 exit 1
 """
+PEM = "/etc/ssl/lab.pem"
 HL7 = {"hl7": {"port": 2575, "node_port": 104}}
 
 
@@ -107,7 +108,7 @@ def on_both(lab, command):
 def nothing_deployed(lab):
     on_both(
         lab,
-        "systemctl stop keepalived haproxy || :; "
+        "systemctl stop keepalived keepalived-guard haproxy || :; "
         "apt-get --quiet --yes purge haproxy keepalived conntrackd conntrack; "
         "rm -rf /var/lib/pacs.loadbalancer /etc/haproxy /etc/keepalived; "
         "rm -rf /etc/systemd/system/haproxy* /etc/systemd/system/keepalived*; "
@@ -132,7 +133,15 @@ def drop_ins_drifted(lab):
 
 
 def daemons_stopped(lab):
-    on_both(lab, "systemctl disable --now keepalived haproxy")
+    on_both(lab, "systemctl disable --now keepalived keepalived-guard haproxy")
+
+
+def certificate_on_hosts(lab):
+    on_both(
+        lab,
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=pacs.example.org -keyout /root/key -out /root/pem;"
+        f" cat /root/pem /root/key > {PEM}",
+    )
 
 
 def port_taken(lab):
@@ -169,6 +178,13 @@ CYCLES = {
         {"before": port_taken, "after": port_free, "change": {"infinitt_services": HL7}, "refused": True},
         {},
     ],
+    "renewal": [
+        {
+            "before": certificate_on_hosts,
+            "change": {"infinitt_services": {"web": {"tls": {"certificate": {"on_hosts": PEM}, "plain": "serve"}}}},
+        },
+        {},
+    ],
     "refused by nft": [
         {"change": {"infinitt_layer": 4}},
         {
@@ -181,8 +197,13 @@ CYCLES = {
     ],
 }
 
-# The VIP moves back from a load balancer that took it and does not serve: nothing else changes then.
-NEEDS_A_FAULT = {task for task in tasks_that_change() if task.startswith("roles/infinitt/tasks/hand_over_proof.yml:")}
+# Tasks that are in no cycle. The VIP moves back from a load balancer that took it and does not serve: nothing else changes
+# then. And while it moves it is kept from a third one, which this lab has not.
+ELSEWHERE = {
+    "Move the VIP back",
+    "Keep the VIP from those that are not to get it, until the next minute",
+    "Let the others take it again",
+}
 
 
 def walk(lab, site, cycle, tasks, log):
@@ -222,4 +243,6 @@ def test_every_task_that_can_change_something_may_be_the_last(lab, site, tmp_pat
             walk(lab, site, cycle, tasks, tmp_path / "log")
             print(f"{name}, killed after {', '.join(task or 'nothing' for task in tasks)}", flush=True)
             hit.update(tasks)
-    assert NAMED != "all" or not tasks_that_change() - hit - NEEDS_A_FAULT, "after none of these was a run killed"
+    assert set(tasks_that_change().values()) >= ELSEWHERE
+    left = {place for place, name in tasks_that_change().items() if place not in hit and name not in ELSEWHERE}
+    assert NAMED != "all" or not left, "after none of these was a run killed"

@@ -80,9 +80,9 @@ def _relative(path):
 
 
 def tasks_that_change():
-    """Every task of site.yml that can change something on a host, as ``file:line``."""
+    """Every task of site.yml that can change something on a host: its name, by ``file:line``."""
     return {
-        f"{path.relative_to(REPOSITORY)}:{line}"
+        f"{path.relative_to(REPOSITORY)}:{line}": task["name"].value
         for path in sorted(files_of(REPOSITORY / "playbooks/site.yml"))
         for line, task in _tasks(yaml.compose(path.read_text()))
         if _changes(task)
