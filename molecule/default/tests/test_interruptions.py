@@ -139,7 +139,7 @@ def daemons_stopped(lab):
 def certificate_on_hosts(lab):
     on_both(
         lab,
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=pacs.example.org -keyout /root/key -out /root/pem;"
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=pacs.example.org -keyout /root/key -out /root/pem;"
         f" cat /root/pem /root/key > {PEM}",
     )
 
@@ -197,8 +197,8 @@ CYCLES = {
     ],
 }
 
-# Tasks that are in no cycle. The VIP moves back from a load balancer that took it and does not serve: nothing else changes
-# then. And while it moves it is kept from a third one, which this lab has not.
+# Tasks that are in no cycle. The VIP moves back from a load balancer that took it and does not serve: nothing else
+# changes then. And while it moves it is kept from a third one, which this lab has not.
 ELSEWHERE = {
     "Move the VIP back",
     "Keep the VIP from those that are not to get it, until the next minute",
