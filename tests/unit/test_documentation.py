@@ -27,3 +27,10 @@ def test_every_link_leads_somewhere(page):
         target = page.parent / path if path else page
         assert target.exists(), path
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), f"{path}#{anchor}"
+
+
+def test_every_test_that_is_named_as_a_proof_exists():
+    named = set(re.findall(r"`(test_\w+)`", (REPOSITORY / "docs/security.md").read_text()))
+    places = [*REPOSITORY.glob("tests/unit/**/test_*.py"), *REPOSITORY.glob("molecule/*/tests/test_*.py")]
+    assert len(named) > 15
+    assert named <= set(re.findall(r"^def (test_\w+)", "\n".join(path.read_text() for path in places), re.MULTILINE))

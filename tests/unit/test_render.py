@@ -478,7 +478,8 @@ def test_an_ipv6_vip_is_not_the_source_of_the_hosts_own_connections(rendered):
 
 def test_a_link_local_gateway_is_asked_on_its_interface(rendered):
     check = section(rendered["link-local gateway"]["lb1"]["keepalived"], "vrrp_script gateway")
-    assert f'script "/usr/bin/ping -n -q -c 1 -W 1 fe80::1%{INTERFACE}"' in check
+    (command,) = (line for line in check if line.startswith("script "))
+    assert command.endswith(f' /usr/bin/ping -n -q -c 1 -W 1 fe80::1%{INTERFACE}"') and "--reuid=nobody" in command
 
 
 @pytest.mark.parametrize("name", ["two vips", "link-local gateway"])

@@ -62,6 +62,27 @@ def test_configurations_are_for_root_and_their_daemon_alone(lab, name):
 
 
 @pytest.mark.parametrize("name", PAIR)
+def test_no_daemon_may_do_more_than_it_needs(lab, name):
+    host = lab[name]
+    for unit, limit in {"haproxy": 3, "keepalived": 4}.items():
+        judged = host.check_output("systemd-analyze security --no-pager %s", f"{unit}.service")
+        assert float(re.search(r"exposure level for \S+: ([\d.]+)", judged)[1]) < limit, judged
+        pid = host.check_output("systemctl show --property MainPID --value %s", unit)
+        assert "Read-only file system" in host.run("nsenter --target %s --mount touch /etc/mine", pid).stderr
+        assert re.search(r"^NoNewPrivs:\s+1$", host.check_output("cat %s", f"/proc/{pid}/status"), re.MULTILINE)
+    socket = host.file("/run/haproxy/admin.sock")
+    assert (socket.user, socket.group, socket.mode) == ("root", "haproxy", 0o660)
+
+
+@pytest.mark.parametrize("name", PAIR)
+def test_a_strangers_connection_to_haproxys_peers_is_dropped_and_counted(lab, name):
+    address, mine = (lab[host].check_output("hostname -I").split()[0] for host in (name, "modality"))
+    assert lab["modality"].run("timeout 3 bash -c %s", f"</dev/tcp/{address}/1024").rc == 124
+    counted = lab[name].check_output("nft list set inet keepalived_guard callers4")
+    assert re.search(rf"{mine} \. (tcp|6) \. 1024 counter packets [1-9]", counted), counted
+
+
+@pytest.mark.parametrize("name", PAIR)
 def test_there_is_no_stats_page(lab, name):
     listening = lab[name].check_output("ss -Hltn")
     assert set(re.findall(r":(\d+) +0.0.0.0", listening)) == {"22", "80", "104", "105", "204", "1024"}
