@@ -49,7 +49,6 @@ HELLO = client_hello()
 KINDS = {
     "random": (DICOM + TLS, lambda draw: [draw.randbytes(draw.randint(1, 4096))]),
     "a browser": (DICOM + TLS, lambda draw: [b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n"]),
-    "oversize": ((104,), lambda draw: [associate(0xFFFFFFFF, draw.randbytes(4096))]),
     "truncated": (DICOM, lambda draw: [associate(200)[: draw.randint(1, 41)], None]),
     "another PDU": (DICOM, lambda draw: [bytes([draw.choice((0, 2, 4, 5, 6, 7, 255))]) + draw.randbytes(60)]),
     "TLS to plain": (DICOM, lambda draw: [HELLO]),
@@ -60,6 +59,7 @@ KINDS = {
 # Each of these takes as long as the door waits: a few of them are enough.
 SLOW = {
     "half open": (DICOM, lambda draw: []),
+    "oversize": ((104,), lambda draw: [associate(0xFFFFFFFF, draw.randbytes(4096))]),
     "slow": (DICOM, lambda draw: [bytes([byte]) for byte in associate(200)[:30]]),
 }
 

@@ -224,6 +224,17 @@ def test_a_title_is_allowed_as_it_stands_or_by_its_asterisk(door, calling):
     assert len(lines(logged, 1)) == 1 and nodes.seen == []
 
 
+@pytest.mark.parametrize("length", [200, 20000, 0xFFFFFFFF])
+def test_who_is_not_allowed_and_announces_more_than_it_sends_holds_nothing(door, length):
+    nodes, logged, admin = door
+    before = denied(admin)
+    first = request(b"ARCHIVE", b"CT10")[6:]
+    answer, seconds = say(b"\1\0" + struct.pack(">I", length) + first)
+    assert answer == b"" and seconds < DELAY + PATIENCE / 2 and nodes.seen == []
+    assert denied(admin) == before + 1
+    assert [line[3] for line in lines(logged, 1)] == ["PR"]
+
+
 # HTTP, TLS, an A-ABORT, a P-DATA-TF
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\0\x05", b"\7", b"\4" + bytes(100), b"\0"])
 def test_what_is_no_association_is_closed_at_once_and_counted(door, first):
