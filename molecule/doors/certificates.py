@@ -20,6 +20,7 @@ SERVERS = {
     "pacs": HOSPITAL.issue(NAME, NAME, days=90),
     "renewed": HOSPITAL.issue(NAME, NAME, days=20),
     "expired": HOSPITAL.issue(NAME, NAME, days=-1, starts=-30),
+    "node": HOSPITAL.issue("pacs", "nodes.example.org"),
     "another-name": HOSPITAL.issue("ris.example.org", "ris.example.org"),
 }
 CLIENTS = {

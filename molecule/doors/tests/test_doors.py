@@ -137,6 +137,43 @@ def test_a_certificate_that_another_tool_renews_is_served_without_ansible(lab, v
     assert until(lambda: play("status").code == 0, 30)
 
 
+def test_a_node_with_another_certificate_is_down_and_preflight_says_why(lab, vip, holder):
+    def up():
+        rows = [row.split(",") for row in haproxy(lab[holder], "show stat").splitlines()]
+        return next(row[17] for row in rows if row[:2] == ["web", "pacs2"]).startswith("UP")
+
+    def has(name):
+        module("pacs2", "ansible.builtin.copy", src=str(PKI / f"{name}.pem"), dest="/etc/nginx/node.pem", mode="0600")
+        lab["pacs2"].check_output("systemctl reload nginx")
+
+    assert up()
+    has("another-name")
+    try:
+        assert until(lambda: not up(), 15)
+        assert https(lab, vip, "-o /dev/null -w '%{http_code}'").stdout == "200"
+        told = play("preflight")
+        assert told.code != 0, told.said
+        assert "has a certificate for ris.example.org, not for nodes.example.org" in told.said, told.said
+    finally:
+        has("node")
+    assert until(up, 15) and until(lambda: play("status").code == 0, 30)
+
+
+# --- what HAProxy loads -----------------------------------------------------------------------------------------------
+
+
+def test_another_page_alone_is_loaded_and_breaks_nothing(lab, vip):
+    def described():
+        return {host: re.search("description: (.*)", haproxy(lab[host], "show info"))[1] for host in PAIR}
+
+    former = described()
+    with traffic(lab, vip) as seen:
+        done = play("site", infinitt_maintenance_page="<p>Later.</p>")
+    assert done.code == 0 and all(described()[host] != former[host] for host in PAIR), done.said
+    assert seen["failures"] == 0, seen["outages"]
+    assert play("site").code == 0 and described() == former
+
+
 # --- who may connect --------------------------------------------------------------------------------------------------
 
 
