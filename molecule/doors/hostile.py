@@ -47,7 +47,8 @@ def client_hello() -> bytes:
 HELLO = client_hello()
 # What is sent, in parts, and to which ports. Half open: nothing is ever sent.
 KINDS = {
-    "random": (DICOM + TLS, lambda draw: [draw.randbytes(draw.randint(1, 4096))]),
+    # What begins as an A-ASSOCIATE-RQ does is a node's to judge.
+    "random": (DICOM + TLS, lambda draw: [b"\xff" + draw.randbytes(draw.randint(0, 4096))]),
     "a browser": (DICOM + TLS, lambda draw: [b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n"]),
     "truncated": (DICOM, lambda draw: [associate(200)[: draw.randint(1, 41)], None]),
     "another PDU": (DICOM, lambda draw: [bytes([draw.choice((0, 2, 4, 5, 6, 7, 255))]) + draw.randbytes(60)]),
