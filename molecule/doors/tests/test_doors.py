@@ -14,7 +14,7 @@ import re
 import pytest
 from pair import AE, CONFIGURATION, PAIR, REPOSITORY, haproxy, module, play, the_holder, traffic, until
 
-NUMBER = int(os.environ.get("DOORS_HOSTILE", "20000"))
+NUMBER = int(os.environ.get("DOORS_HOSTILE", "100000"))
 NAME = "pacs.example.org"
 PKI = REPOSITORY / ".build/doors"
 TRUST = "--add-cert-file /srv/tls/hospital-ca.pem"
