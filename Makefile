@@ -49,6 +49,7 @@ test: setup
 	@python tools/test.py
 
 test-all: test interruptions operations
+	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
 
