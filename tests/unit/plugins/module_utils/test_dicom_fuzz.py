@@ -57,17 +57,17 @@ def damaged(draw: random.Random) -> bytes:
     pdu = bytearray(draw.choice(WHOLE))
     for _damage in range(draw.randint(1, 4)):
         at = draw.randrange(len(pdu)) if pdu else 0
-        match draw.randrange(6):
-            case 0 | 1 if pdu:
-                pdu[at] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
-            case 2:
-                del pdu[at : at + draw.randint(1, 8)]
-            case 3:
-                pdu[at:at] = pdu[at : at + draw.randint(1, 40)]
-            case 4 if len(pdu) > 6:
-                pdu[2:6] = max(len(pdu) - 6 + draw.randint(-3, 3), 0).to_bytes(4, "big")
-            case 5:
-                del pdu[at:]
+        damage = draw.choice(("change", "change", "take out", "double", "cut off", "announce"))
+        if damage == "take out":
+            del pdu[at : at + draw.randint(1, 8)]
+        elif damage == "double":
+            pdu[at:at] = pdu[at : at + draw.randint(1, 40)]
+        elif damage == "cut off":
+            del pdu[at:]
+        elif damage == "announce" and len(pdu) > 6:
+            pdu[2:6] = max(len(pdu) - 6 + draw.randint(-3, 3), 0).to_bytes(4, "big")
+        elif pdu:
+            pdu[at] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
     return bytes(pdu)
 
 

@@ -29,8 +29,8 @@ def files(path):
     return ROOT.pem if path == "/srv/ca.pem" else no_file(path)
 
 
-def of(nodes=NODES, **written):
-    return build(infinitt_nodes=nodes, infinitt_services={"web": {"node_tls": written}}, reader=files)
+def of(nodes=(), **written):
+    return build(infinitt_nodes=[*nodes] or NODES, infinitt_services={"web": {"node_tls": written}}, reader=files)
 
 
 def check_of(site, name="web"):
