@@ -14,6 +14,7 @@ import peers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _endpoint as endpoint
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _probe as probe
@@ -199,8 +200,10 @@ def pause(seconds):
 def test_a_server_that_answers_shows_no_outage(check, behave):
     with peers.Server(behave) as server:
         result = run(server.port, check, timeout=2)
+        # A connection that only connects may be over before the server has taken it.
+        until(lambda: server.connections == result["requests"])
     assert result["outages"] == []
-    assert result["succeeded"] == result["requests"] == server.connections
+    assert result["succeeded"] == result["requests"]
     assert 30 <= result["requests"] <= 60
     assert result["nodes"] == ({"pacs1": result["requests"]} if check == "http" else {})
     assert result["ended"] - result["began"] == pytest.approx(0.6, abs=0.002)
