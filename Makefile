@@ -93,17 +93,19 @@ else
 	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
 endif
 
+# The lab that PACS_LAB names, with the pair deployed; it is removed afterwards in any case.
+IN_A_LAB = set -e; trap 'tools/down.sh $(PACS_LAB)' EXIT; \
+	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
+	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml;
+
 # In the lab "spare". Nothing of it is drawn by a seed, and all of it takes most of an hour. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare
 interruptions: export ANSIBLE_INVENTORY := inventory/lab
 interruptions: export INTERRUPTIONS ?= all
 interruptions: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 interruptions: setup
-	@set -e; trap 'tools/down.sh spare' EXIT; \
-	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
-	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
-	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml; \
-	pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
+	@$(IN_A_LAB) pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
 
 # In the lab "spare", at layer 4; `make test` has most of it at layer 7.
 operations: export PACS_LAB := spare
@@ -111,11 +113,7 @@ operations: export PACS_LAYER := 4
 operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
-	@set -e; trap 'tools/down.sh spare' EXIT; \
-	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
-	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
-	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml; \
-	cd molecule/default/tests; pytest -p no:cacheprovider -p lab_hosts --verbose $(or $(TESTS),test_nodes.py test_paths.py test_returns.py test_upgrade.py test_removals.py)
+	@$(IN_A_LAB) pytest -p no:cacheprovider -p lab_hosts --verbose $(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns upgrade removals))
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
