@@ -32,7 +32,7 @@ WITHOUT_LAB = {"unit": ["make", "unit"]}
 # None of these watches a clock: they take what the others leave of the processors.
 BESIDE = {target: ["nice", "make", target] for target in ("sanity", "lint", "artefact")}
 # The longest first, so that the two ends of the run come close together; one that is not named here comes before them.
-LONGEST_FIRST = ("default", "associations", "history", "failover", "single", "tower")
+LONGEST_FIRST = ("default", "associations", "history", "doors", "single", "failover", "tower")
 
 # What Ansible prints of a task that failed, up to the next one.
 FATAL = re.compile(r"^fatal: .*?(?=^(?:TASK|PLAY|RUNNING|NO MORE) |\Z)", re.MULTILINE | re.DOTALL)
