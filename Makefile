@@ -76,6 +76,12 @@ scenario: setup
 	@test -n "$(NAME)" || { echo "name a scenario: make scenario NAME=default"; exit 1; }
 	@MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $(NAME)
 
+# The lab that PACS_LAB names, for what follows; it is removed afterwards in any case.
+IN_A_LAB = set -e; trap 'tools/down.sh $(PACS_LAB)' EXIT; \
+	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
+	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml;
+DEPLOYED = tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml;
+
 # See molecule/shared/history.
 history: export PACS_LAB := history
 history: export PACS_LAYER := $(or $(LAYER),4)
@@ -85,19 +91,11 @@ history: setup
 ifneq ($(MUTANT),)
 	@tools/mutant.sh $(MUTANT) "$(STEPS)"
 else
-	@set -e; trap 'tools/down.sh history' EXIT; \
-	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
-	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
+	@$(IN_A_LAB) \
 	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
 	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
 endif
-
-# The lab that PACS_LAB names, with the pair deployed; it is removed afterwards in any case.
-IN_A_LAB = set -e; trap 'tools/down.sh $(PACS_LAB)' EXIT; \
-	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
-	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml; \
-	tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml;
 
 # In the lab "spare". Nothing of it is drawn by a seed, and all of it takes most of an hour. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare
@@ -105,7 +103,7 @@ interruptions: export ANSIBLE_INVENTORY := inventory/lab
 interruptions: export INTERRUPTIONS ?= all
 interruptions: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 interruptions: setup
-	@$(IN_A_LAB) pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
+	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
 
 # In the lab "spare", at layer 4; `make test` has most of it at layer 7.
 operations: export PACS_LAB := spare
@@ -113,7 +111,7 @@ operations: export PACS_LAYER := 4
 operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
-	@$(IN_A_LAB) pytest -p no:cacheprovider -p lab_hosts --verbose $(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns upgrade removals))
+	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose $(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns upgrade removals))
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench

@@ -63,10 +63,11 @@ SLOW = {
     "oversize": ((104,), lambda draw: [associate(0xFFFFFFFF, draw.randbytes(4096))]),
     "slow": (DICOM, lambda draw: [bytes([byte]) for byte in associate(200)[:30]]),
 }
+ALL = KINDS | SLOW
 
 
 async def come(address: str, draw: random.Random, kind: str, seen: collections.Counter) -> None:
-    ports, parts = (KINDS | SLOW)[kind]
+    ports, parts = ALL[kind]
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(address, draw.choice(ports))

@@ -243,6 +243,7 @@ def test_every_task_that_can_change_something_may_be_the_last(lab, site, tmp_pat
             walk(lab, site, cycle, tasks, tmp_path / "log")
             print(f"{name}, killed after {', '.join(task or 'nothing' for task in tasks)}", flush=True)
             hit.update(tasks)
-    assert set(tasks_that_change().values()) >= ELSEWHERE
-    left = {place for place, name in tasks_that_change().items() if place not in hit and name not in ELSEWHERE}
+    tasks = tasks_that_change()
+    assert set(tasks.values()) >= ELSEWHERE
+    left = {place for place, name in tasks.items() if place not in hit and name not in ELSEWHERE}
     assert NAMED != "all" or not left, "after none of these was a run killed"

@@ -36,7 +36,7 @@ systemctl enable --now lab-boot-id
 """
 
 
-def containers(name):
+def container(name):
     return f"pacs-{os.environ['PACS_LAB']}-{name}"
 
 
@@ -48,7 +48,7 @@ def power_button():
     def start():
         while not over.wait(1):
             for name in PAIR:
-                subprocess.run(["podman", "start", containers(name)], capture_output=True, check=False)
+                subprocess.run(["podman", "start", container(name)], capture_output=True, check=False)
 
     thread = threading.Thread(target=start)
     thread.start()
