@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from rendering import REPOSITORY
@@ -23,3 +25,11 @@ def test_every_default_is_documented_with_its_value(role):
         # What an empty value or an expression stands for is said in the description.
         if value != "" and not (isinstance(value, str) and "{{" in value) and not options[name].get("required"):
             assert options[name].get("default") == value, name
+
+
+def test_nothing_is_taken_from_a_set_which_has_no_order():
+    """These filters answer in another order in each run: units would start so, and sentences read so."""
+    paths = [*REPOSITORY.glob("roles/**/*.yml"), *REPOSITORY.glob("playbooks/*.yml")]
+    assert paths
+    unordered = re.compile(r"\|\s*(union|intersect|difference|symmetric_difference)\b")
+    assert [path for path in paths if unordered.search(path.read_text())] == []

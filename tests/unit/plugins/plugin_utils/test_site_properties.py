@@ -401,11 +401,14 @@ def test_every_section_stands_where_it_should(accepted):
 def test_haproxy_accepts_what_the_model_accepts(accepted, tmp_path):
     def complaint(number, of):
         (_load_balancers, written), site, texts = of
+        # A directory for each: two sites may give their files the same names, and are tried side by side.
+        here = tmp_path / str(number)
+        here.mkdir()
         for file in pem_files(written["infinitt_services"], as_dict(site)["services"], no_file):
-            (tmp_path / file.name).write_text(file.content)
-        path = tmp_path / f"{number}.cfg"
+            (here / file.name).write_text(file.content)
+        path = here / "haproxy.cfg"
         text = texts["haproxy"].replace("/etc/haproxy/reject_calling_ae.lua", str(REJECT))
-        path.write_text(text.replace("/etc/haproxy/tls/", f"{tmp_path}/"))
+        path.write_text(text.replace("/etc/haproxy/tls/", f"{here}/"))
         code, said = haproxy_says(path)
         return said if code or "WARNING" in said or "ALERT" in said else ""
 
