@@ -11,7 +11,8 @@ short_description: Ask HAProxy what it runs, checks and carries
 version_added: "1.0.0"
 description:
   - Asks a running HAProxy, on its own sockets, which configuration it runs, whether its last reload failed, what its
-    checks say about each node, and how many sessions it carries, including those of old workers.
+    checks say about each node, how many sessions it carries, including those of old workers, and with which peers it
+    is connected.
   - A reload that fails looks like a success from outside. A reload has succeeded when RV(description) is that of the
     new configuration and RV(failed_reloads) is V(0).
   - Changes nothing. An HAProxy that is not running or hangs is an answer, not a failure of the task.
@@ -139,6 +140,13 @@ workers:
   sample:
     - {pid: 5644, current: true, uptime_s: 7384, sessions: 12}
     - {pid: 5503, current: false, uptime_s: 90211, sessions: 1}
+peers:
+  description:
+    - For each other peer of the C(peers) sections whether they are connected, and so share their stick tables. Empty
+      when the worker does not answer.
+  type: dict
+  returned: always
+  sample: {lb2: true}
 services:
   description: For each service (a backend that has nodes) its nodes, by name, as the current worker sees them.
   type: dict
@@ -205,7 +213,7 @@ old_sessions:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy, _systemd
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy_info, _systemd
 
 
 def main() -> None:
@@ -219,7 +227,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    answer = _haproxy.gather(params["socket"], params["master_socket"], params["timeout"])
+    answer = _haproxy_info.gather(params["socket"], params["master_socket"], params["timeout"])
     module.exit_json(changed=False, **_systemd.inspect(params["unit"]), **answer)
 
 

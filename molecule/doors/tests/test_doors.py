@@ -229,6 +229,25 @@ def test_a_door_is_no_part_of_layer_4(lab):
 # --- who never begins -------------------------------------------------------------------------------------------------
 
 
+def test_status_names_two_haproxy_that_are_not_connected(lab):
+    def connected():
+        return any(connected for name in PAIR for connected in module(name, "haproxy_info")["peers"].values())
+
+    assert until(connected, 10)
+    for name in PAIR:
+        lab[name].check_output(
+            "nft 'table inet lab_apart { chain input { type filter hook input priority 0; tcp dport 1024 drop; }; }'"
+        )
+    try:
+        assert until(lambda: not connected(), 30)
+        said = play("status")
+    finally:
+        for name in PAIR:
+            lab[name].check_output("nft delete table inet lab_apart")
+    assert said.code != 0 and "[peers_apart] HAProxy on lb1 and HAProxy on lb2 are not connected" in said.said
+    assert until(connected, 30)
+
+
 def test_a_handshake_that_is_not_begun_ends_after_ten_seconds(lab, vip):
     """By HAProxy 3.0, on lb2; 2.6 has no time for it."""
     if the_holder(lab, vip) != "lb2":

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
+
+# Seconds after which HAProxy's peers have connected in any case: it tries every 5 s.
+PEERS_CONNECT = 10
 
 LISTENER = re.compile(r"\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+ *(?:users:\(\(\"(?P<process>[^\"]+)\")?")
 
@@ -66,6 +70,26 @@ def haproxy(name: str, host: Host) -> Iterator[Problem]:
         )
     elif daemon["running"]:
         yield from _old_configuration("HAProxy", name, daemon["description"], host)
+
+
+def peers_apart(observed: Observed) -> Iterator[Problem]:
+    """Two HAProxy that have had time enough to connect, and have not."""
+    settled = [
+        name
+        for name, host in observed.items()
+        if any(worker["current"] and worker["uptime_s"] > PEERS_CONNECT for worker in host["haproxy"]["workers"])
+    ]
+    for here, there in itertools.combinations(settled, 2):
+        known = [observed[one]["haproxy"]["peers"].get(other) for one, other in ((here, there), (there, here))]
+        # One connection does for both, and who has just been reloaded may not have seen it yet.
+        if False in known and True not in known:
+            yield Problem(
+                "peers_apart",
+                here,
+                f"HAProxy on {here} and HAProxy on {there} are not connected, so clients may get another node when the"
+                " VIP moves.",
+                f"Check that TCP port 1024 passes between {here} and {there}, from the first address of the interface.",
+            )
 
 
 def keepalived(name: str, host: Host) -> Iterator[Problem]:

@@ -54,7 +54,10 @@ class Node(TypedDict):
 
 
 class HAProxy(TypedDict):
-    """`haproxy_info`. ``description``: the fingerprint of the configuration that it runs."""
+    """`haproxy_info`. ``description``: the fingerprint of the configuration that it runs.
+
+    ``peers``: by the name of each other load balancer, whether they are connected.
+    """
 
     running: bool
     msg: str
@@ -65,6 +68,7 @@ class HAProxy(TypedDict):
     description: str | None
     failed_reloads: int | None
     workers: list[Mapping[str, Any]]
+    peers: Mapping[str, bool]
     services: Mapping[str, Mapping[str, Node]]
     sessions: Mapping[str, int]
     old_sessions: int

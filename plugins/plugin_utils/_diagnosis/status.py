@@ -55,6 +55,7 @@ def problems(site: Site, observed: Observed, hosts: Sequence[str], now: float = 
         found += certificates.unusable(name, host)
         found += certificates.not_loaded(name, host)
         found += drift.drifted(name, host)
+    found += daemons.peers_apart(observed)
     found += certificates.expired(site, observed, now)
     found += drift.different(observed)
     found += members.forgotten(site)

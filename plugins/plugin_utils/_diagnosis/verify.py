@@ -72,6 +72,7 @@ def verify(
         verdict.broken.extend(vip.split_brain(name, host))
         verdict.broken.extend(vip.removed(name, host))
         verdict.broken.extend(nodes.disagreements(name, site, host["haproxy"]["services"], host["endpoints"]))
+    verdict.broken.extend(daemons.peers_apart(observed))
     forwarded = {service["name"] for service in site["layer4_services"]}
     for end in through:
         verdict.broken.extend(vip.silent_service(end, prober))

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy as haproxy
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy_info
 
 HAPROXY = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
@@ -126,7 +127,7 @@ class HAProxy:
         return info
 
     def info(self, timeout=3):
-        return haproxy.gather(self.admin, self.master, timeout)
+        return _haproxy_info.gather(self.admin, self.master, timeout)
 
     def stop(self):
         self.process.terminate()
@@ -167,6 +168,24 @@ def test_what_runs_and_what_the_checks_say(running):
     assert pacs2["check_text"] == "Layer4 connection problem: Connection refused"
 
 
+def test_peers_are_connected_or_not(running, tmp_path):
+    assert running.info()["peers"] == {}
+    (tmp_path / "other").mkdir()
+    other = HAProxy(tmp_path / "other")
+    try:
+        ports = {name: free_port() for name in ("lb1", "lb2", "lb3")}
+        section = "peers pair\n" + "".join(f"  peer {name} 127.0.0.1:{port}\n" for name, port in ports.items())
+        for name, haproxy_ in (("lb1", running), ("lb2", other)):
+            haproxy_.write("pair", f"global\n  localpeer {name}\n{section}")
+            haproxy_.reload()
+            haproxy_.until_reloaded("pair")
+        until(lambda: running.info()["peers"] == {"lb2": True, "lb3": False})
+        until(lambda: other.info()["peers"] == {"lb1": True, "lb3": False})
+    finally:
+        other.stop()
+    until(lambda: running.info()["peers"] == {"lb2": False, "lb3": False})
+
+
 def test_the_sessions_of_an_old_worker_count(running):
     until(lambda: running.info()["services"]["dicom"]["pacs1"]["up"])
     with socket.create_connection(("127.0.0.1", running.vip_port)):
@@ -175,10 +194,11 @@ def test_the_sessions_of_an_old_worker_count(running):
         running.reload()
         running.until_reloaded("two")
         with socket.create_connection(("127.0.0.1", running.vip_port)):
-            info = until(lambda: (now := running.info())["sessions"]["dicom"] == 2 and now)
+            # A session is the service's first, and then, once it is connected, the node's.
+            info = until(lambda: (now := running.info())["services"]["dicom"]["pacs1"]["sessions"] == 2 and now)
+        assert info["sessions"]["dicom"] == 2
         assert [(worker["current"], worker["sessions"]) for worker in info["workers"]] == [(True, 1), (False, 1)]
         assert info["old_sessions"] == 1
-        assert info["services"]["dicom"]["pacs1"]["sessions"] == 2
         assert info["services"]["dicom"]["pacs1"]["old_sessions"] == 1
     until(lambda: len(running.info()["workers"]) == 1)
 
@@ -227,13 +247,13 @@ def test_an_old_worker_that_hangs_leaves_the_rest_known(running):
 
 
 def test_a_stats_socket_in_place_of_the_master_socket(running):
-    info = haproxy.gather(running.admin, running.admin, 3)
+    info = _haproxy_info.gather(running.admin, running.admin, 3)
     assert info["failed_reloads"] is None
     assert info["msg"] == f"{running.admin} is not the socket of an HAProxy master."
 
 
 def test_no_socket(tmp_path):
-    info = haproxy.gather(str(tmp_path / "a"), str(tmp_path / "m"), 1)
+    info = _haproxy_info.gather(str(tmp_path / "a"), str(tmp_path / "m"), 1)
     assert info["running"] is False
     assert info["msg"] == "There is no socket %s: HAProxy is not running, or its socket is elsewhere." % (
         tmp_path / "a"
@@ -320,7 +340,7 @@ HEADER = "# pxname,svname,scur,status,weight,bck,lastchg,type,check_status,check
 )
 def test_up_is_what_the_check_says(status, check_status, up):
     row = f'mwl,ris,0,{status},1,0,7,2,{check_status},,,"it said ""no"", twice",[2001:db8::15]:204,'
-    (node,) = haproxy.combine(haproxy.parse_stat("\n".join((HEADER, row))), [])["services"]["mwl"].values()
+    (node,) = _haproxy_info.combine(haproxy.parse_stat("\n".join((HEADER, row))), [])["services"]["mwl"].values()
     assert (node["up"], node["status"]) == (up, status)
     assert (node["address"], node["port"]) == ("2001:db8::15", 204)
     assert node["check_text"] == 'it said "no", twice'
@@ -328,7 +348,7 @@ def test_up_is_what_the_check_says(status, check_status, up):
 
 def test_a_service_that_only_an_old_worker_has_still_counts():
     old = haproxy.parse_stat("\n".join((HEADER, "hl7,pacs1,3,UP,1,0,7,2,,,,,,", "hl7,BACKEND,3,UP,1,0,7,1,,,,,,")))
-    assert haproxy.combine([], [old, old]) == {"services": {}, "sessions": {"hl7": 6}, "old_sessions": 6}
+    assert _haproxy_info.combine([], [old, old]) == {"services": {}, "sessions": {"hl7": 6}, "old_sessions": 6}
 
 
 def test_the_answer_for_a_worker_that_has_just_ended():

@@ -48,6 +48,20 @@ def test_no_holder(observed):
     )
 
 
+def test_two_haproxy_that_are_not_connected(observed):
+    haproxy = {name: host["haproxy"] for name, host in observed.items()}
+    haproxy["lb1"]["peers"], haproxy["lb2"]["peers"] = {"lb2": False}, {"lb1": False}
+    assert codes(observed) == ["peers_apart"]
+    assert texts(observed) == [
+        "HAProxy on lb1 and HAProxy on lb2 are not connected, so clients may get another node when the VIP moves."
+    ]
+    haproxy["lb2"]["peers"] = {"lb1": True}
+    assert codes(observed) == []
+    haproxy["lb2"]["peers"] = {"lb1": False}
+    haproxy["lb2"]["workers"][0]["uptime_s"] = 5
+    assert codes(observed) == [], "it has just started, and will connect"
+
+
 def test_two_hold_the_vip_one_of_them_with_a_dead_keepalived(observed):
     keepalived = observed["lb2"]["keepalived"]
     keepalived.update(running=False, msg="Keepalived does not run.", version=None, configuration=None, instances=[])
