@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -68,10 +69,11 @@ class Host:
         self.address, self.processes = address, []
         self("ip", "link", "set", "lo", "up")
         if switch:
-            port = f"p{address.split('.')[-1]}"
+            port = f"p{re.split('[.:]', address)[-1]}"
             switch("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(self.holder.pid))
             switch("ip", "link", "set", port, "master", "br0", "up")
-            self("ip", "address", "add", f"{address}/24", "dev", "eth0")
+            length = ("64", "nodad") if ":" in address else ("24",)
+            self("ip", "address", "add", f"{address}/{length[0]}", "dev", "eth0", *length[1:])
             self("ip", "link", "set", "eth0", "up")
 
     def command(self, *words: str) -> list[str]:

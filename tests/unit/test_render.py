@@ -432,7 +432,7 @@ def test_a_pair_speaks_to_each_other_and_prefers_nobody(rendered):
         ):
             assert line in instance
         assert section(text, "unicast_peer") == [f"198.51.100.{other} {NEAR}"]
-        assert "check_unicast_src" in instance
+        assert {"check_unicast_src", "unicast_ttl 255"} <= set(instance)
         assert section(text, "virtual_ipaddress") == [f"198.51.100.10/24 dev {INTERFACE}"]
         assert "vrrp_version 3" in section(text, "global_defs")
         # HAProxy's end is told by systemd at once, and one that hangs by a script: either takes the VIP away.

@@ -23,6 +23,7 @@ FILES = {
         "{{ lookup('ansible.builtin.template', 'haproxy-renewal.path.j2') }}",
     ),
     "keepalived": ("keepalived", "keepalived.conf", "{{ lookup('ansible.builtin.template', 'keepalived.conf.j2') }}"),
+    "guard": ("keepalived", "guard.json", "{{ __keepalived_guard_json }}\n"),
     "layer4": ("layer4", "layer4.nft", "{{ lookup('ansible.builtin.template', 'layer4.nft.j2') }}"),
     "conntrackd": ("layer4", "conntrackd.conf", "{{ lookup('ansible.builtin.template', 'conntrackd.conf.j2') }}"),
     "configuration": ("layer4", "layer4.json", "{{ __layer4_configuration | to_nice_json }}\n"),

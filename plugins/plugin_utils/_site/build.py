@@ -108,6 +108,7 @@ def build(
         preflight=given["infinitt_preflight"],
         failover=given["infinitt_failover"],
         unattended_upgrades=given["infinitt_unattended_upgrades"],
+        peers_only=given["infinitt_peers_only"],
         stats_port=given["infinitt_stats_port"],
         on_event=given["infinitt_on_event"] or [],
         maintenance_page=given["infinitt_maintenance_page"] or "",

@@ -210,6 +210,7 @@ class Site:
     preflight: str = "all"
     failover: str = "standard"
     unattended_upgrades: str = "exclude"
+    peers_only: bool = True
     stats_port: int | None = None
     on_event: list[str] = field(default_factory=list)
     strangers: dict[str, list[str]] = field(default_factory=dict)

@@ -60,7 +60,7 @@ def nft(monkeypatch):
 @pytest.fixture
 def wall(nft):
     found = firewall.Firewall()
-    found.allow({"198.51.100.12"})
+    found.allow({"198.51.100.12"}, "", {})
     found.tend()
     return found
 
@@ -97,15 +97,27 @@ def test_what_somebody_has_flushed_is_loaded_again_and_counts_anew(wall, nft):
     assert wall.tend() == {("203.0.113.9", 64): 1}
 
 
+def test_where_nobody_is_to_be_kept_out_the_table_goes_and_does_not_come_back(wall, nft):
+    wall.allow({"198.51.100.12"}, "198.51.100.11", None)
+    wall.tend()
+    nft["listed"] = None
+    for _look in range(3):
+        assert wall.tend() == {}
+    assert nft["loaded"][1:] == [firewall.WITHOUT] and wall.former == {"198.51.100.13"}
+    wall.allow({"198.51.100.12"}, "198.51.100.11", {})
+    wall.tend()
+    assert len(nft["loaded"]) == 3 and "counter drop" in nft["loaded"][2]
+
+
 def test_a_keepalived_that_does_not_say_whom_it_hears_loses_nobody(nft, monkeypatch):
     wall = firewall.Firewall()
     monkeypatch.setattr(process, "peers", lambda: None)
-    wall.allow({"198.51.100.12"})
+    wall.allow({"198.51.100.12"}, "", {})
     assert wall.tend() == {} and nft["loaded"] == []
     monkeypatch.setattr(process, "peers", lambda: {"198.51.100.13"})
     wall.tend()
     monkeypatch.setattr(process, "peers", lambda: None)
-    wall.allow({"198.51.100.14"})
+    wall.allow({"198.51.100.14"}, "", {})
     wall.tend()
     assert all(f"ip saddr 198.51.100.{number} " in nft["loaded"][-1] for number in (12, 13, 14))
 
@@ -113,7 +125,7 @@ def test_a_keepalived_that_does_not_say_whom_it_hears_loses_nobody(nft, monkeypa
 def test_an_nft_that_refuses_is_named_once_and_tried_again(nft, monkeypatch, capsys):
     monkeypatch.setattr(system, "run", lambda *words, stdin="": nft["loaded"].append(stdin))
     wall = firewall.Firewall()
-    wall.allow({"198.51.100.12"})
+    wall.allow({"198.51.100.12"}, "", {})
     for _look in range(4):
         assert wall.tend() == {}
     assert len(nft["loaded"]) == 4 and capsys.readouterr().out.count("nft refuses") == 1

@@ -23,6 +23,8 @@ from namespaces import FakeHAProxy, Host, Switch, until
 
 LIB = pathlib.Path(__file__).parents[3] / "roles/keepalived/files/lib"
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden/layer4/lb1/keepalived.conf"
+# By the family of the load balancers' addresses: their network, and what the golden file has for the VIP's prefix.
+NETWORKS = {4: ("198.51.100.", "/24 dev eth0"), 6: ("2001:db8::", "/64 dev eth0 preferred_lft 0")}
 VIP = "198.51.100.10"
 NODES = "198.51.100.20"  # and the number of each
 NUMBERS = (11, 12)
@@ -43,9 +45,10 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 class Balancer(Host):
     """A load balancer with what roles/keepalived writes, and a journal of its addresses."""
 
-    def __init__(self, switch: Host, number: int, directory: pathlib.Path) -> None:
-        super().__init__(switch, f"198.51.100.{number}")
-        self.switch = switch
+    def __init__(self, switch: Host, number: int, directory: pathlib.Path, family: int = 4) -> None:
+        self.network, self.prefix = NETWORKS[family]
+        super().__init__(switch, f"{self.network}{number}")
+        self.switch, self.vip = switch, f"{self.network}10"
         self.number, self.log = number, directory / f"{number}.log"
         self.journal = directory / f"{number}.addresses"
         self("mount", "-t", "tmpfs", "none", "/tmp")
@@ -83,6 +86,7 @@ class Balancer(Host):
         lines = [f"        {vip}/24 dev eth0\n" for vip in vips]
         excluded = f"    virtual_ipaddress_excluded {{\n{''.join(lines[1:])}    }}\n" if lines[1:] else ""
         text = text.replace(f"        {VIP}/24 dev eth0\n    }}\n", f"{lines[0]}    }}\n{excluded}")
+        text = text.replace(NETWORKS[4][1], self.prefix).replace(NETWORKS[4][0], self.network)
         self.write("/etc/keepalived/keepalived.conf", text)
 
     def guard(self) -> subprocess.Popen:
@@ -106,8 +110,8 @@ class Balancer(Host):
     def reload(self) -> None:
         self("sh", "-c", "kill -HUP $(cat /run/keepalived.pid)")
 
-    def has(self, vip: str = VIP) -> bool:
-        return f" {vip}/" in self("ip", "-o", "address")
+    def has(self, vip: str = "") -> bool:
+        return f" {vip or self.vip}/" in self("ip", "-o", "address")
 
     def holds(self) -> bool:
         return self("cat", "/run/keepalived.guard") == "1\n"
@@ -134,13 +138,13 @@ class Balancer(Host):
         return [*found, (since, time.time())] if since else found
 
 
-@pytest.fixture
-def pair(tmp_path):
-    """lb1 has the VIP, and lb2 stands by."""
+@pytest.fixture(params=[4])
+def pair(request, tmp_path):
+    """lb1 has the VIP, and lb2 stands by. Its parameter: 4 or 6, the family of their addresses."""
     hosts: list[Host] = [Switch()]
     try:
         for number in NUMBERS:
-            hosts.append(Balancer(hosts[0], number, tmp_path))
+            hosts.append(Balancer(hosts[0], number, tmp_path, request.param))
             hosts[-1].guard()
         for balancer in hosts[1:]:
             balancer.keepalived()
@@ -289,17 +293,18 @@ def test_a_holder_whose_link_to_the_nodes_goes_down_does_not_wait_for_its_checks
     assert pair[1].has()
 
 
-FOREIGN = "198.51.100.50"
+both_families = pytest.mark.parametrize("pair", NETWORKS, indirect=True)
+GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
 
 
 @pytest.fixture
 def foreign(pair):
     """A machine on the segment that announces the VIP with the highest priority; it is told how."""
-    machine = Host(pair[0].switch, FOREIGN)
+    machine = Host(pair[0].switch, f"{pair[0].network}50")
     assert all(until(lambda: "keepalived_guard" in balancer("nft", "list", "tables"), LONG) for balancer in pair)
 
-    def announce(*, source: str = FOREIGN, to: str, ttl: int = 255, router_id: int = 10) -> None:
-        words = (source, to, str(ttl), str(router_id), VIP, str(INTERVAL), "25")
+    def announce(*, source: str = machine.address, to: str, ttl: int = 255, router_id: int = 10) -> None:
+        words = (source, to, str(ttl), str(router_id), pair[0].vip, str(INTERVAL), "25")
         machine(sys.executable, str(pathlib.Path(__file__).with_name("forge.py")), *words)
 
     announce.machine = machine
@@ -307,20 +312,23 @@ def foreign(pair):
     machine.power_off()
 
 
+@both_families
 def test_what_others_announce_moves_nothing_and_is_counted(pair, foreign):
+    stranger, group = foreign.machine.address, GROUPS[6 if ":" in pair[0].vip else 4]
     for balancer, peer in zip(pair, reversed(pair)):
         foreign(to=balancer.address)
         foreign(source=peer.address, to=balancer.address, ttl=254)
-    foreign(to="224.0.0.18")
-    foreign(to="224.0.0.18", router_id=11)
-    assert len(pair[0].times(VIP)) == 1 and pair[0].has() and pair[1].times(VIP) == []
+    foreign(to=group)
+    foreign(to=group, router_id=11)
+    assert len(pair[0].times(pair[0].vip)) == 1 and pair[0].has() and pair[1].times(pair[0].vip) == []
     for balancer, peer in zip(pair, reversed(pair)):
-        counts = until(lambda: balancer.ignored().get(FOREIGN, {}).get("count") == 50 and balancer.ignored(), LONG)
+        counts = until(lambda: balancer.ignored().get(stranger, {}).get("count") == 50 and balancer.ignored(), LONG)
         assert counts, (balancer.ignored(), balancer.log.read_text())
-        assert set(counts) == {FOREIGN, peer.address} and counts[peer.address]["count"] == 25
-        assert (counts[FOREIGN]["ttl"], counts[peer.address]["ttl"]) == (255, 254)
+        assert set(counts) == {stranger, peer.address} and counts[peer.address]["count"] == 25
+        assert (counts[stranger]["ttl"], counts[peer.address]["ttl"]) == (255, 254)
 
 
+@both_families
 def test_one_that_forges_a_peer_on_the_segment_moves_the_vip(pair, foreign):
     """As docs/operations.md says: nothing in VRRP tells it apart."""
     foreign(source=pair[1].address, to=pair[0].address)
@@ -330,7 +338,8 @@ def test_one_that_forges_a_peer_on_the_segment_moves_the_vip(pair, foreign):
 # Writes a line into /run/doors for each connection and each datagram that comes to the ports of its address.
 DOORS = """
 import select, socket, sys
-udp, tcp = socket.socket(type=socket.SOCK_DGRAM), socket.create_server((sys.argv[1], 1024))
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+udp, tcp = socket.socket(family, socket.SOCK_DGRAM), socket.create_server((sys.argv[1], 1024), family=family)
 udp.bind((sys.argv[1], 1024))
 print("open", flush=True)
 while True:
@@ -341,20 +350,22 @@ while True:
 """
 KNOCK = """
 import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 for _datagram in range(3):
-    socket.socket(type=socket.SOCK_DGRAM).sendto(b"?", (sys.argv[1], 1024))
+    socket.socket(family, socket.SOCK_DGRAM).sendto(b"?", (sys.argv[1], 1024))
 socket.create_connection((sys.argv[1], 1024), timeout=2)
 """
 # The guard's own port: whoever may not ask gets no answer.
 ASK = """
 import socket, sys
-with socket.socket(type=socket.SOCK_DGRAM) as asker:
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as asker:
     asker.settimeout(2)
     asker.sendto(b"keepalived-guard nodes? 7", (sys.argv[1], 1025))
     print(asker.recv(4096).decode())
 """
 
 
+@both_families
 def test_nobody_but_the_peers_reaches_the_ports_on_which_the_load_balancers_talk(pair, foreign):
     here, peer = pair
     machine = foreign.machine
@@ -370,13 +381,17 @@ def test_nobody_but_the_peers_reaches_the_ports_on_which_the_load_balancers_talk
         machine(sys.executable, "-c", KNOCK, here.address)
     with pytest.raises(AssertionError, match="timed out"):
         machine(sys.executable, "-c", ASK, here.address)
-    counted = here("nft", "list", "set", "inet", "keepalived_guard", "callers4")
+    counted = here("nft", "list", "set", "inet", "keepalived_guard", "callers6" if ":" in here.vip else "callers4")
     # A protocol is a number where there is no /etc/protocols.
     for door in (r"(udp|17) \. 1024 counter packets 3", r"(tcp|6) \. 1024", r"(udp|17) \. 1025"):
-        assert re.search(rf"{FOREIGN} \. {door} ", counted), counted
+        assert re.search(rf"{machine.address} \. {door} ", counted), counted
     assert come(machine) == set()
     here("nft", "flush", "ruleset")
     assert until(lambda: "keepalived_guard" in here("nft", "list", "tables"), LONG)
     with pytest.raises(AssertionError, match="timed out"):
         machine(sys.executable, "-c", KNOCK, here.address)
     assert come(machine) == set() and here.has()
+    here.write("/etc/keepalived/guard.json", json.dumps({**here.settings, "peers_only": None}))
+    assert until(lambda: "keepalived_guard" not in here("nft", "list", "tables"), LONG), "infinitt_peers_only: false"
+    machine(sys.executable, "-c", KNOCK, here.address)
+    assert until(lambda: len(come(machine)) == 2, LONG)

@@ -38,7 +38,8 @@ LISTEN = 1.2  # seconds that it listens at its start, unless a peer is heard bef
 class Settings:
     """What roles/keepalived wrote: the file that Keepalived tracks (another number than 0 is FAULT), the pipe that it
     writes its states to, the user's command, HAProxy's socket (empty: it is not asked), the UDP port on which the
-    load balancers ask each other, and all ports that are for the load balancers alone, by protocol.
+    load balancers ask each other, and all ports that are for the load balancers alone, by protocol (None: strangers
+    are not even kept from Keepalived).
     """
 
     hold_file: str
@@ -46,7 +47,7 @@ class Settings:
     on_event: list[str]
     haproxy_socket: str
     peers_port: int
-    peers_only: dict[str, list[int]]
+    peers_only: dict[str, list[int]] | None
 
 
 class Guard:

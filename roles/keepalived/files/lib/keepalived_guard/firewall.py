@@ -30,9 +30,8 @@ TTL = {"ip": "ip ttl", "ip6": "ip6 hoplimit"}
 STRANGE = {"strangers4": f"ip saddr . {TTL['ip']}", "strangers6": f"ip6 saddr . {TTL['ip6']}"}
 # Who wants to talk to our daemons, by sender and port.
 CALLERS = {f"callers{version}": f"{ip} saddr . meta l4proto . th dport" for version, ip in ((4, "ip"), (6, "ip6"))}
+WITHOUT = f"table {TABLE}\ndelete table {TABLE}\n"
 RULES = """\
-table {table}
-delete table {table}
 table {table} {{
     {sets}
     chain input {{
@@ -64,7 +63,7 @@ def rules(announcers: Iterable[str], peers: Iterable[str], own: str, ports: Mapp
     what they send to our own address and these ports, by protocol. All else is the site's to decide.
     """
     doors = {protocol: ", ".join(map(str, sorted(numbers))) for protocol, numbers in ports.items() if own and numbers}
-    return RULES.format(
+    return WITHOUT + RULES.format(
         table=TABLE,
         protocol=advert.PROTOCOL,
         sets=_lines(SET.format(name=name, key=key) for name, key in {**STRANGE, **CALLERS}.items()),
@@ -104,7 +103,7 @@ class Firewall:
     def __init__(self) -> None:
         self.wanted: set[str] = set()
         self.own = ""
-        self.ports: Mapping[str, Sequence[int]] = {}
+        self.ports: Mapping[str, Sequence[int]] | None = {}
         self.former: set[str] = set()  # peers that were in the file before, or that run
         self.loaded: set[str] | None = None
         self.counts: dict[tuple[str, int], int] = {}
@@ -112,23 +111,24 @@ class Firewall:
         self.is_outdated = True
         self.failures = 0
 
-    def allow(self, peers: Iterable[str], own: str = "", ports: Mapping[str, Sequence[int]] | None = None) -> None:
+    def allow(self, peers: Iterable[str], own: str, ports: Mapping[str, Sequence[int]] | None) -> None:
         """From now on these are the peers, by the file, which Keepalived may not have read yet; and our own address
-        with the ports that are for the peers alone, by protocol.
+        with the ports that are for the peers alone, by protocol. None: nobody is kept out of anything.
         """
         self.wanted, self.is_outdated, self.looked = set(peers), True, 0.0
-        self.own, self.ports = own, ports or {}
+        self.own, self.ports = own, ports
 
     def tend(self) -> dict[tuple[str, int], int]:
         """See now and then that the table is there; return what it has dropped since the last time."""
         if not self.wanted or time.monotonic() - self.looked < LOOK:
             return {}
         self.looked = time.monotonic()
-        listed = system.run("nft", "--json", "list", "table", *TABLE.split()) if self.loaded is not None else None
+        is_there = self.loaded is not None and self.ports is not None
+        listed = system.run("nft", "--json", "list", "table", *TABLE.split()) if is_there else None
         now = parse(listed) if listed else {}
         new = {key: count - self.counts.get(key, 0) for key, count in now.items()}
         self.counts = now
-        if listed is None or self.is_outdated:
+        if self.is_outdated or (listed is None and self.ports is not None):
             self.load()
         return {key: count for key, count in new.items() if count > 0}
 
@@ -139,7 +139,7 @@ class Firewall:
         # The former ones as well: it may not have read the file yet, and they may announce themselves still.
         peers = self.wanted | (heard or set()) | (self.loaded or set())
         self.former = peers - self.wanted
-        text = rules(peers, self.wanted, self.own, self.ports)
+        text = WITHOUT if self.ports is None else rules(peers, self.wanted, self.own, self.ports)
         is_loaded = system.run("nft", "--file", "-", stdin=text) is not None
         self.counts, self.loaded, self.is_outdated = {}, peers if is_loaded else None, not is_loaded
         self.failures = 0 if is_loaded else self.failures + 1
