@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the daemons may do, as systemd itself judges it from their units."""
+"""What the daemons may do, as systemd itself judges it from their units, and whether it understands all of these."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,40 +14,89 @@ from pathlib import Path
 
 import jinja2
 import pytest
+import yaml
 from rendering import REPOSITORY
 
 SHIPPED = Path("/lib/systemd/system")
-# The units that packages bring, and what is written beside them or in place of them.
+DIRECTORY = "/etc/systemd/system/"
+# Of the units that packages bring, what is written beside them or in place of them.
 WRITTEN = {
-    "haproxy": ("haproxy/templates/hardening.conf.j2", "haproxy.service.d/hardening.conf"),
-    "keepalived": ("keepalived/templates/hardening.conf.j2", "keepalived.service.d/hardening.conf"),
-    "conntrackd": ("layer4/templates/conntrackd.service.j2", "conntrackd.service.d/layer4.conf"),
-    "layer4": ("layer4/templates/layer4.service.j2", "layer4.service"),
-    "layer4-flows@vip": ("layer4/templates/flows.service.j2", "layer4-flows@vip.service"),
+    "haproxy": "haproxy.service.d/hardening.conf",
+    "keepalived": "keepalived.service.d/hardening.conf",
+    "conntrackd": "conntrackd.service.d/layer4.conf",
+    "layer4": "layer4.service",
+    "layer4-flows@vip": "layer4-flows@.service",
+}
+VALUES = {
+    "ansible_managed": "",
+    "haproxy_state_file": "/run/haproxy.state",
+    "__haproxy_renewed": ["/etc/ssl/certs/pacs.pem"],
+    "__keepalived_guard_directory": "/usr/local/lib/keepalived-guard/0123",
+    "__keepalived_guard_settings": {"hold_file": "/run/keepalived.guard"},
 }
 # systemd's measure, from 0 to 100: it shows a tenth of it.
 LIMITS = {"haproxy": 29, "layer4": 29, "layer4-flows@vip": 29, "keepalived": 39, "conntrackd": 39}
 
 
-def written(unit: str) -> str:
-    path = REPOSITORY / "roles" / WRITTEN[unit][0]
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(path.parent), trim_blocks=True, keep_trailing_newline=True
-    )
-    return templates.get_template(path.name).render(ansible_managed="")
+def units() -> dict[str, str]:
+    """All that the roles write for systemd, by path in its directory."""
+    found = {}
+    for role in ("haproxy", "keepalived", "layer4"):
+        directory = REPOSITORY / "roles" / role
+        templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([directory / "templates", directory / "files"]),
+            trim_blocks=True,
+            keep_trailing_newline=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        templates.filters["dirname"] = os.path.dirname
+        for value in yaml.safe_load((directory / "vars/main.yml").read_text()).values():
+            for file in value if isinstance(value, list) else []:
+                path = file["path"] if isinstance(file, dict) else ""
+                if path.startswith(DIRECTORY):
+                    (name,) = re.findall(r"builtin.(?:file|template)', '([^']+)'", file["content"])
+                    found[path.removeprefix(DIRECTORY)] = templates.get_template(name).render(VALUES)
+    return found
+
+
+UNITS = units()
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
 
 
 def capabilities(unit: str) -> set[str]:
-    (found,) = re.findall("^CapabilityBoundingSet=(.*)$", written(unit), re.MULTILINE)
+    (found,) = re.findall("^CapabilityBoundingSet=(.*)$", UNITS[WRITTEN[unit]], re.MULTILINE)
     return set(found.split())
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+@needs_systemd
+def test_systemd_understands_every_unit_and_drop_in(tmp_path):
+    assert {*WRITTEN.values(), "keepalived-guard.service", "haproxy-renewal.path"} <= set(UNITS)
+    asked = set()
+    for name, text in UNITS.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        asked.add(name.replace("@", "@198.51.100.10") if path.parent == tmp_path else path.parent.name[: -len(".d")])
+    absent = {"haproxy.service", "keepalived.service", "conntrackd.service"} - {path.name for path in SHIPPED.iterdir()}
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *sorted(asked - absent)],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # What the roles write elsewhere is not on this machine.
+    missing = re.compile(r"Command /usr/local/sbin/(\S+) is not executable: No such file")
+    ours = {path.name for path in (REPOSITORY / "roles").glob("*/files/*")}
+    assert [line for line in done.stderr.splitlines() if not ((its := missing.search(line)) and its[1] in ours)] == []
+
+
+@needs_systemd
 @pytest.mark.parametrize("unit", WRITTEN)
 def test_a_daemon_is_exposed_no_more_than_this(unit, tmp_path):
-    path = tmp_path / "etc/systemd/system" / WRITTEN[unit][1]
+    path = tmp_path / DIRECTORY[1:] / WRITTEN[unit].replace("@", "@vip")
     path.parent.mkdir(parents=True)
-    path.write_text(written(unit))
+    path.write_text(UNITS[WRITTEN[unit]])
     if path.suffix != ".service":
         shipped = SHIPPED / f"{unit}.service"
         if not shipped.exists():

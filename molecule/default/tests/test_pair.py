@@ -75,6 +75,14 @@ def test_no_daemon_may_do_more_than_it_needs(lab, name):
 
 
 @pytest.mark.parametrize("name", PAIR)
+def test_systemd_understands_what_was_written_and_finds_every_program(lab, name):
+    units = ("haproxy", "haproxy-state", "keepalived", "keepalived-guard", "keepalived-release")
+    words = ("--man=no", "--recursive-errors=no", *(f"{unit}.service" for unit in units))
+    said = lab[name].run("systemd-analyze verify " + " ".join(words)).stderr
+    assert not re.search("/etc/systemd/|not executable", said), said
+
+
+@pytest.mark.parametrize("name", PAIR)
 def test_a_strangers_connection_to_haproxys_peers_is_dropped_and_counted(lab, name):
     address, mine = (lab[host].check_output("hostname -I").split()[0] for host in (name, "modality"))
     assert lab["modality"].run("timeout 3 bash -c %s", f"</dev/tcp/{address}/1024").rc == 124
