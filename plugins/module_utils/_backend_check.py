@@ -65,6 +65,10 @@ def _check(service: dict, node: dict) -> Check:
         service["called_ae"],
         service["calling_ae"],
         _trust(service.get("tls"), node),
+        service.get("find") or "study",
+        service.get("key") or "",
+        service.get("limit", 10),
+        service.get("object_uid") or "",
     )
 
 
@@ -154,6 +158,8 @@ def describe(endpoint: Endpoint, answer: Answer) -> dict:
             "days_left": answer.certificate.days_left(time.time()),
             "sha256": answer.certificate.sha256,
         },
+        "matches": answer.matches,
+        "more": answer.more,
         "source": answer.source and dict(zip(("address", "port"), answer.source)),
     }
 

@@ -17,6 +17,7 @@ from . import _http_head as http_head
 from . import _tls, _trust, _x509
 from ._check import Check
 from ._deadline import Deadline
+from ._dicom import constants, dataset
 from ._dicom.association import Requestor
 from ._dicom.errors import DicomError
 from ._dicom.pdu import Abort
@@ -33,6 +34,9 @@ _AWAITED = {
     "http": "an HTTP answer",
     "associate": "A-ASSOCIATE-AC",
     "echo": "C-ECHO-RSP",
+    "find": "C-FIND-RSP",
+    "store": "C-STORE-RSP",
+    "cancel": "the end of C-FIND",
     "release": "A-RELEASE-RP",
 }
 
@@ -62,13 +66,15 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._stream: Stream | None = None
-        self._requestor = Requestor(check.called_ae, check.calling_ae)
+        self._requestor = Requestor(check.called_ae, check.calling_ae, check.sop_class)
         self._phase = "resolve"
         self.latency: dict[str, float] = {}
         self.answered_at: float | None = None
         self.failure: Failure | None = None
         self.note: str | None = None
         self.head: http_head.Head | None = None
+        self.matches: int | None = None
+        self.more = False
         self.certificate: _x509.Certificate | None = None
         self.source: tuple[str, int] | None = None
 
@@ -90,22 +96,33 @@ class Conversation:
         try:
             if self._check.kind == "http":
                 await self.ask_head()
-            elif self._check.kind in ("associate", "echo"):
+            elif self._check.kind != "tcp":
                 await self.associate()
-                if self._check.kind == "echo":
-                    await self.echo()
+                await self._ask_dicom()
         except DicomError as error:
             rejection = self._requestor.rejection
             if self._check.kind == "associate" and rejection is not None and rejection.busy:
                 # It speaks DICOM and is at its limit: busy is not dead.
                 self.note = f"is busy: {rejection.text}"
-            elif error.kind in ("not_accepted", "echo_status"):
+            elif error.kind == "not_accepted" or error.kind.endswith("_status"):
                 self.failure = error
             else:
                 raise
         self.answered_at = self._loop.time()
+        if self._requestor.more:
+            await self.cancel()
         if self._requestor.associated:
             await self.release()
+
+    async def _ask_dicom(self) -> None:
+        kind = self._check.kind
+        # Who finds or stores need not verify.
+        if kind == "echo" or kind != "associate" and self._requestor.verifies:
+            await self.echo()
+        if kind == "find":
+            await self.find()
+        elif kind == "store":
+            await self.store()
 
     async def connect(self) -> None:
         """Resolve the name and connect to the first of its addresses that accepts."""
@@ -152,6 +169,31 @@ class Conversation:
         with self._in_phase("echo"):
             await self._exchange(self._requestor.echo(), self._requestor)
 
+    async def find(self) -> None:
+        """Send a C-FIND over the association, and count the matches."""
+        proof = self._check.object_uid.encode("ascii") if self._check.find == "object" else b""
+        with self._in_phase("find"):
+            await self._exchange(
+                self._requestor.find(self._check.identifier, self._check.limit, proof), self._requestor
+            )
+        self.matches = self._requestor.matches
+        self.more = self._requestor.more
+        if proof and not self.matches:
+            self.failure = Failure("not_found", "does not find the test object")
+
+    async def cancel(self) -> None:
+        """End a C-FIND that has reached its limit, and wait until the peer has, so that it logs no abort."""
+        with self._in_phase("cancel"):
+            await self._exchange(self._requestor.cancel(), self._requestor)
+
+    async def store(self) -> None:
+        """Store the test object."""
+        uid = self._check.object_uid
+        with self._in_phase("store"):
+            answer = await self._exchange(self._requestor.store(uid, dataset.test_object(uid)), self._requestor)
+        if answer.status != constants.SUCCESS:
+            self.note = f"stored the test object with a warning: {answer.text}"
+
     async def release(self) -> None:
         """Release the association and wait for the answer, so that the peer logs no abort."""
         with self._in_phase("release"):
@@ -183,6 +225,8 @@ class Conversation:
             # Acknowledge at once: a peer with Nagle's algorithm that sends an answer in two parts, as DCMTK does,
             # otherwise waits 40 ms before the second. The kernel does not keep this setting.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            # A peer that sends without end would let no deadline pass.
+            await asyncio.sleep(0)
             data = await stream.receive()
             if not data:
                 how = "in the middle of" if decoder.pending else "without"

@@ -22,7 +22,8 @@ class Answer:
     """What came of asking an endpoint.
 
     total, latency: seconds, in all and of each phase; note: what is worth saying although it is no failure; head: of an
-    HTTP answer; source: address and port from which the connection was made, if one was; certificate: the peer's.
+    HTTP answer; source: address and port from which the connection was made, if one was; certificate: the peer's;
+    matches: of C-FIND, which may have more than were taken.
     """
 
     total: float
@@ -32,6 +33,8 @@ class Answer:
     head: Head | None = None
     source: tuple[str, int] | None = None
     certificate: Certificate | None = None
+    matches: int | None = None
+    more: bool = False
 
 
 async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
@@ -47,7 +50,7 @@ async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
     finally:
         ended = conversation.answered_at or asyncio.get_running_loop().time()
         conversation.close()
-    latency = {k: v for k, v in conversation.latency.items() if k != "release"}
+    latency = {k: v for k, v in conversation.latency.items() if k not in ("cancel", "release")}
     return Answer(
         ended - started,
         latency,
@@ -56,6 +59,8 @@ async def ask(address: str, port: int, check: Check, timeout: float) -> Answer:
         conversation.head,
         conversation.source,
         conversation.certificate,
+        conversation.matches,
+        conversation.more,
     )
 
 

@@ -15,7 +15,8 @@ description:
   - Checks from the host that the module runs on that every service of every node answers.
   - All endpoints are asked at once, each with one deadline for all its phases, so that any number of nodes that hang
     cost one O(timeout).
-  - Changes nothing on the host or on the nodes. Associations are released, so that no node logs an abort.
+  - Changes nothing on the host or on the nodes, but for O(services[].check=store). Associations are released, so that
+    no node logs an abort.
 options:
   nodes:
     description: The nodes. Not needed where each service has nodes of its own.
@@ -73,11 +74,40 @@ options:
             transient because of its load (C(temporary-congestion), C(local-limit-exceeded)) passes, with a
             RV(endpoints[].note).
           - V(echo) sends a C-ECHO over such an association.
+          - V(find) sends a C-FIND, after a C-ECHO where the association allows both. It counts the matches, and looks
+            at nothing in them.
+          - V(store) stores a test object, a Secondary Capture Image of nobody, after a C-ECHO likewise. It stays in the
+            PACS. In check mode nothing but the C-ECHO is sent.
           - Some DICOM servers log an error for a connection that is opened and closed, as by V(tcp), but not for
             V(associate) and V(echo).
         type: str
-        choices: [tcp, http, associate, echo]
+        choices: [tcp, http, associate, echo, find, store]
         default: tcp
+      find:
+        description:
+          - What V(find) asks for. V(study) asks for studies (Study Root), V(worklist) for the steps of a modality
+            worklist.
+          - V(object) asks for the test object of O(services[].object_uid), and fails where it is not found.
+        type: str
+        choices: [study, worklist, object]
+        default: study
+      key:
+        description:
+          - By which attributes V(study) and V(worklist) ask, such as C(PatientID=PHANTOM1), with commas between them.
+          - Of a study C(PatientID), C(PatientName), C(AccessionNumber), C(StudyInstanceUID), C(StudyID), C(StudyDate)
+            and C(ModalitiesInStudy). Of a worklist C(ScheduledStationAETitle), C(ScheduledProcedureStepStartDate),
+            C(Modality), C(PatientID), C(PatientName), C(AccessionNumber) and C(RequestedProcedureID).
+          - By default the test objects' own study or patient, which costs a PACS little.
+          - It appears in no log and no result.
+        type: str
+      limit:
+        description: How many matches V(find) takes. Where there are more, it cancels the C-FIND.
+        type: int
+        default: 10
+      object_uid:
+        description:
+          - The SOP instance UID of the test object that V(store) stores and O(services[].find=object) asks for.
+        type: str
       check_path:
         description: Path for V(http).
         type: str
@@ -90,11 +120,11 @@ options:
         type: str
         default: 200-399
       called_ae:
-        description: The node's AE title for V(associate) and V(echo).
+        description: The node's AE title for the DICOM checks.
         type: str
         default: INFINITT
       calling_ae:
-        description: The calling AE title of V(associate) and V(echo).
+        description: The calling AE title of the DICOM checks.
         type: str
         default: PACSLB
       tls:
@@ -140,8 +170,10 @@ options:
     type: str
     choices: [all, any, none]
     default: all
-extends_documentation_fragment:
-  - pacs.loadbalancer.attributes.reads
+attributes:
+  check_mode:
+    description: Nothing is stored. All else changes nothing, and so is done in check mode too.
+    support: full
 notes:
   - Needs only Python 3.8 or later on the host.
   - Not affiliated with INFINITT.
@@ -171,6 +203,13 @@ EXAMPLES = r"""
     require: any
     retries: 20
     delay: 3
+
+- name: Ask for a study as a viewer does, and for a worklist as a modality does
+  pacs.loadbalancer.infinitt_backend_check:
+    nodes: "{{ infinitt_nodes }}"
+    services:
+      - {name: query, port: 105, check: find, key: PatientID=PHANTOM1}
+      - {name: mwl, port: 204, check: find, find: worklist, key: ScheduledStationAETitle=CT1, calling_ae: CT1}
 """
 
 RETURN = r"""
@@ -224,6 +263,14 @@ endpoints:
       description: Milliseconds of each completed phase.
       type: dict
       sample: {connect: 0.4, associate: 3.1, echo: 0.8}
+    matches:
+      description: With O(services[].check=find), how many matches were taken; otherwise null.
+      type: int
+      sample: 1
+    more:
+      description: Whether there may be more matches, since O(services[].limit) was reached.
+      type: bool
+      sample: false
     total_ms:
       description: Milliseconds until the answer or the failure.
       type: float
@@ -235,8 +282,9 @@ endpoints:
         kind:
           description:
             - One of V(refused), V(timeout), V(no_route), V(name_not_found), V(reset), V(closed), V(http_status),
-              V(tls), V(certificate), V(rejected), V(aborted), V(not_accepted) (the association but not Verification),
-              V(echo_status), V(wrong_pdu), V(malformed) (or another protocol), V(local) (the host that asks could not).
+              V(tls), V(certificate), V(rejected), V(aborted), V(not_accepted) (the association, but not what was to be
+              asked), V(echo_status), V(find_status), V(store_status), V(not_found) (the test object), V(wrong_pdu),
+              V(malformed) (or another protocol), V(local) (the host that asks could not).
           type: str
           sample: rejected
         text:
@@ -277,6 +325,7 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils._backend_check i
     judge,
     make_endpoints,
 )
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._check import FINDS
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLED_AE, CALLING_AE
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._http_head import CHECK_PATH, CHECK_STATUS
 
@@ -294,7 +343,11 @@ SERVICE = dict(
     port=dict(type="int"),
     node_port=dict(type="int"),
     nodes=dict(type="list", elements="raw"),
-    check=dict(type="str", choices=["tcp", "http", "associate", "echo"], default="tcp"),
+    check=dict(type="str", choices=["tcp", "http", "associate", "echo", "find", "store"], default="tcp"),
+    find=dict(type="str", choices=list(FINDS), default="study"),
+    key=dict(type="str", no_log=True),
+    limit=dict(type="int", default=10),
+    object_uid=dict(type="str"),
     check_path=dict(type="str", default=CHECK_PATH),
     check_host=dict(type="str"),
     check_status=dict(type="str", default=CHECK_STATUS),
@@ -331,6 +384,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    if module.check_mode:
+        params["services"] = [
+            {**service, "check": "echo"} if service["check"] == "store" else service for service in params["services"]
+        ]
     try:
         endpoints = make_endpoints(params["nodes"], params["services"])
         answers = ask_all(endpoints, params["timeout"], params["retries"], params["delay"])
@@ -345,8 +402,9 @@ def main() -> None:
         silent=len(described) - reachable,
         endpoints=described,
     )
+    stored = any(answer.failure is None for end, answer in zip(endpoints, answers) if end.check.kind == "store")
     if enough:
-        module.exit_json(changed=False, **result)
+        module.exit_json(changed=stored, **result)
     module.fail_json(**result)
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import constants, dimse, items, stream
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import constants, dataset, dimse, items, stream
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRQ, EchoRSP
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.commands import CancelRQ, EchoRQ, FindRQ, StoreRQ
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRSP, FindRSP, StoreRSP
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.errors import DicomError
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import (
     ContextResult,
@@ -90,8 +91,13 @@ def test_pdus_survive_the_round_trip(sent):
     assert decode_all([b"".join(map(stream.encode, sent))]) == (sent, None)
 
 
-@given(st.one_of(st.builds(EchoRQ, us), st.builds(EchoRSP, us, us)))
-def test_echo_messages_survive_the_round_trip(message):
+@given(
+    st.one_of(
+        st.builds(EchoRQ, us),
+        *(st.builds(response, us, us, st.booleans()) for response in (EchoRSP, FindRSP, StoreRSP)),
+    )
+)
+def test_messages_survive_the_round_trip(message):
     assert dimse.decode_command(message.encode()) == message
 
 
@@ -123,11 +129,11 @@ def test_how_the_bytes_are_cut_makes_no_difference(data, stream):
 
 @given(
     st.lists(st.one_of(framed, pdus.map(stream.encode), st.binary(max_size=100)), max_size=3),
-    st.sampled_from(["associate", "echo", "release"]),
+    st.sampled_from([["associate"], ["echo"], ["release"], ["find", b"", 2], ["cancel"], ["store", "1.2", b""]]),
 )
 def test_a_requestor_answers_random_peers_with_nothing_but_the_codecs_error(answers, step):
     requestor = Requestor()
-    getattr(requestor, step)()
+    getattr(requestor, step[0])(*step[1:])
     try:
         for answer in answers:
             if requestor.receive(answer) is not None:
@@ -169,6 +175,35 @@ def test_the_bytes_are_those_of_the_standard():
         + b"\x00\x00\x00\x01\x02\x00\x00\x00\x30\x00"
         + b"\x00\x00\x10\x01\x02\x00\x00\x00\x07\x00"
         + b"\x00\x00\x00\x08\x02\x00\x00\x00\x01\x01"
+    )
+    assert FindRQ(7, constants.WORKLIST_FIND).encode() == (
+        b"\x00\x00\x00\x00\x04\x00\x00\x00\x46\x00\x00\x00"
+        + b"\x00\x00\x02\x00\x16\x00\x00\x00"
+        + b"1.2.840.10008.5.1.4.31"
+        + b"\x00\x00\x00\x01\x02\x00\x00\x00\x20\x00"
+        + b"\x00\x00\x10\x01\x02\x00\x00\x00\x07\x00"
+        + b"\x00\x00\x00\x07\x02\x00\x00\x00\x00\x00"
+        + b"\x00\x00\x00\x08\x02\x00\x00\x00\x01\x00"
+    )
+    assert CancelRQ(7).encode() == (
+        b"\x00\x00\x00\x00\x04\x00\x00\x00\x1e\x00\x00\x00"
+        + b"\x00\x00\x00\x01\x02\x00\x00\x00\xff\x0f"
+        + b"\x00\x00\x20\x01\x02\x00\x00\x00\x07\x00"
+        + b"\x00\x00\x00\x08\x02\x00\x00\x00\x01\x01"
+    )
+    assert StoreRQ(7, "1.2", "1.2.3").encode()[-14:] == b"\x00\x00\x00\x10\x06\x00\x00\x001.2.3\x00"
+    assert dataset.study_identifier({"PatientID": "A1B", "StudyInstanceUID": "1.2"}) == (
+        b"\x08\x00\x52\x00\x06\x00\x00\x00STUDY "
+        + b"\x10\x00\x20\x00\x04\x00\x00\x00A1B "
+        + b"\x20\x00\x0d\x00\x04\x00\x00\x001.2\x00"
+    )
+    assert dataset.worklist_identifier({"Modality": "CT"}) == (
+        b"\x40\x00\x00\x01\x22\x00\x00\x00"
+        + b"\xfe\xff\x00\xe0\x1a\x00\x00\x00"
+        + b"\x08\x00\x60\x00\x02\x00\x00\x00CT"
+        + b"\x40\x00\x01\x00\x00\x00\x00\x00"
+        + b"\x40\x00\x02\x00\x00\x00\x00\x00"
+        + b"\x40\x00\x01\x10\x00\x00\x00\x00"
     )
     assert stream.encode(ReleaseRQ()) == bytes.fromhex("05000000000400000000")
     assert stream.encode(Abort(2, 6)) == bytes.fromhex("07000000000400000206")
@@ -330,6 +365,36 @@ def test_a_wrong_inner_length_is_reported(data, words):
         decoder.next_pdu()
     assert error.value.kind == "malformed"
     assert words in error.value.text
+
+
+@pytest.mark.parametrize("most", [0, 200, 4096])
+def test_a_data_set_comes_in_fragments_that_the_peer_takes(most):
+    requestor = Requestor(sop_class=constants.SECONDARY_CAPTURE)
+    requestor.associate()
+    answers = (ContextResult(1), ContextResult(3))
+    requestor.receive(stream.encode(AssociateAC(contexts=answers, user=UserInformation(most, "", ""))))
+    data = bytes(range(256)) * 80
+    command, *fragments = decode_all([requestor.store("1.2", data)])[0]
+    assert command.values[0].command and command.values[0].context_id == 3
+    assert max(len(fragment.body()) for fragment in fragments) <= (most or items.MAX_LENGTH)
+    values = [value for fragment in fragments for value in fragment.values]
+    assert b"".join(value.data for value in values) == data
+    assert [value.last for value in values] == [False] * (len(values) - 1) + [True]
+
+
+def test_pydicom_reads_the_test_object_and_the_identifiers():
+    from io import BytesIO
+
+    from pydicom import dcmread
+
+    def read(data):
+        return dcmread(BytesIO(data), force=True)
+
+    image = read(dataset.test_object("2.25.1"))
+    assert (image.PatientID, image.SOPInstanceUID, image.Rows) == (dataset.TEST_PATIENT, "2.25.1", dataset.TEST_SIDE)
+    found = read(dataset.object_identifier("2.25.1"))
+    assert {found.StudyInstanceUID, found.SeriesInstanceUID} == {image.StudyInstanceUID, image.SeriesInstanceUID}
+    assert read(dataset.worklist_identifier({})).PatientID == dataset.TEST_PATIENT
 
 
 def test_endless_fragments_are_refused_in_bounded_memory():

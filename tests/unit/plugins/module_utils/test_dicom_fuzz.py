@@ -14,7 +14,8 @@ import time
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import stream
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRQ, EchoRSP
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.commands import EchoRQ
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRSP, FindRSP
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.errors import DicomError
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import (
     MAX_LENGTH,
@@ -44,6 +45,8 @@ WHOLE = [
             AssociateRJ(1, 1, 3),
             PData((PDV(1, EchoRQ(1).encode()), PDV(1, b"\0" * 40, False, True))),
             ECHOED,
+            PData((PDV(1, FindRSP(1, 0xFF00, True).encode()), PDV(1, b"\0" * 40, False, True))),
+            PData((PDV(1, FindRSP(1, 0).encode()),)),
             ReleaseRQ(),
             ReleaseRP(),
             Abort(2, 1),
@@ -74,12 +77,12 @@ def damaged(draw: random.Random) -> bytes:
 def test_damaged_pdus_raise_nothing_but_the_codecs_error_and_cost_little():
     draw, outcomes, slowest = random.Random(14), {"read": 0, "refused": 0, "unfinished": 0}, 0.0
     for _pdu in range(NUMBER):
-        # A requestor that has sent its request, and one that waits for the answer to its C-ECHO.
+        # A requestor that has sent its request, and ones that wait for the answer to their C-ECHO or C-FIND.
         requestor = Requestor()
         requestor.associate()
         if draw.random() < 0.5:
             requestor.receive(stream.encode(ACCEPTED))
-            requestor.echo()
+            requestor.echo() if draw.random() < 0.5 else requestor.find(b"", 1, draw.choice((b"", b"2.25.1")))
         data, began = damaged(draw), time.perf_counter()
         cut = draw.randrange(len(data) + 1)
         try:

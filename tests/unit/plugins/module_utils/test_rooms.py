@@ -63,7 +63,7 @@ def test_a_codec_opens_nothing(name):
 
 
 def test_the_layers_of_dicom():
-    order = ["constants", "errors", "items", "pdu", "stream", "dimse", "association"]
+    order = ["constants", "errors", "items", "pdu", "stream", "dataset", "commands", "dimse", "association"]
     for name, imported in imports().items():
         package, _dot, layer = name.partition(".")
         if package == "_dicom" and layer in order:
