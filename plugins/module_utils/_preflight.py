@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,7 @@ def gather(interfaces: list[str], addresses: list[str], timeout: float) -> dict:
         asked = {name: pool.submit(_neighbours.owners, name, addresses, timeout) for name in interfaces}
         listeners, settings = _listeners(), _settings(SETTINGS)
         owners = {name: future.result() for name, future in asked.items()}
-    return {"owners": owners, "listeners": listeners, "settings": settings}
+    return {"owners": owners, "listeners": listeners, "settings": settings, "wireguard": _has_wireguard()}
 
 
 def _listeners() -> list[str]:
@@ -40,6 +41,18 @@ def _listeners() -> list[str]:
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         raise _neighbours.CannotAsk(f"The listening programs cannot be listed: {error}.") from None
     return shown.splitlines()
+
+
+def _has_wireguard(loaded: str = "/sys/module/wireguard", modules: str = "/lib/modules") -> bool:
+    """Return whether the running kernel has WireGuard, or can load it."""
+    found = [os.path.exists(loaded)]
+    for name in ("modules.builtin", "modules.dep"):
+        try:
+            with open(os.path.join(modules, os.uname().release, name), encoding="utf-8") as file:
+                found.append("/wireguard.ko" in file.read())
+        except OSError:
+            pass  # a container has none, for example
+    return any(found)
 
 
 def _settings(patterns: tuple[str, ...]) -> list[str]:

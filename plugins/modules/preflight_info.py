@@ -63,6 +63,11 @@ settings:
   elements: str
   returned: success
   sample: ["/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established:432000"]
+wireguard:
+  description: Whether the running kernel has WireGuard, or can load it.
+  type: bool
+  returned: success
+  sample: true
 """
 
 from ansible.module_utils.basic import AnsibleModule

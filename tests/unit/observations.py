@@ -19,10 +19,11 @@ HOSTS = ("lb1", "lb2")
 SSHD = 'LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=3))'
 
 
-def site(*, services=("dicom",), layer4=(), names=HOSTS, states=None):
+def site(*, services=("dicom",), layer4=(), names=HOSTS, states=None, **more):
     """The site of these services and load balancers.
 
     ``layer4``: those services that are forwarded. ``states``: what the load balancers remember of their nodes.
+    ``more``: variables of the user's.
     """
     written = {name: {"enabled": False} for name in PRODUCT["__infinitt_services"] if name not in services}
     found = build(
@@ -37,6 +38,7 @@ def site(*, services=("dicom",), layer4=(), names=HOSTS, states=None):
         },
         infinitt_services={**written, **{name: {"layer": 4} for name in layer4}},
         infinitt_nodes=[{"name": name, "address": NODES[name], "backup": name == "pacs2"} for name in NODES],
+        **more,
     )
     assert found.problems == []
     return as_dict(found)
@@ -155,6 +157,7 @@ def before(names=HOSTS):
             "macs": [MACS[name]],
             "keepalived": {"addresses": {ADDRESSES[name]: NOW - 90000}, "instances": []},
             "settings": [],
+            "wireguard": False,
         }
         for name in names
     }

@@ -26,6 +26,11 @@ FILES = {
     "guard": ("keepalived", "guard.json", "{{ __keepalived_guard_json }}\n"),
     "layer4": ("layer4", "layer4.nft", "{{ lookup('ansible.builtin.template', 'layer4.nft.j2') }}"),
     "conntrackd": ("layer4", "conntrackd.conf", "{{ lookup('ansible.builtin.template', 'conntrackd.conf.j2') }}"),
+    "mirror": (
+        "layer4",
+        "layer4-mirror.service",
+        "{{ lookup('ansible.builtin.template', 'mirror.service.j2') }}",
+    ),
     "configuration": ("layer4", "layer4.json", "{{ __layer4_configuration | to_nice_json }}\n"),
 }
 
@@ -115,6 +120,7 @@ def names(site):
     """The short names of the files that a host of the site has."""
     absent = set() if site["layer4_services"] else {name for name, (role, *_more) in FILES.items() if role == "layer4"}
     absent |= set() if site["host_certificates"] else {"renewal"}
+    absent |= set() if any(host["mirror"]["tunnel"] for host in site["hosts"].values()) else {"mirror"}
     return [name for name in FILES if name not in absent]
 
 

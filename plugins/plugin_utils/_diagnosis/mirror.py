@@ -24,16 +24,36 @@ def mirrored(observed: Observed) -> list[str]:
     return [name for name, host in observed.items() if host["layer4"]["mirror"]["wanted"]]
 
 
+def not_encryptable(name: str, site: Site, wireguard: bool) -> Iterator[Problem]:
+    """``wireguard``: whether the host's kernel has it."""
+    if site["hosts"][name]["mirror"]["tunnel"] and not wireguard:
+        yield Problem(
+            "mirror_not_encryptable",
+            name,
+            f"The mirror of {name} is to be encrypted, and its kernel has no WireGuard.",
+            "Boot Debian's own kernel there (in a container: load the module wireguard on its host), or set"
+            " infinitt_mirror_encrypted: false.",
+        )
+
+
 def silent(site: Site, observed: Observed) -> Iterator[Problem]:
     """New entries do not arrive: the one that a host has put into its connection table is not in the other's."""
     for here, there in _silent(observed):
-        source, target = (site["hosts"][name]["mirror"]["address"] for name in (here, there))
+        source, target = (site["hosts"][name]["mirror"] for name in (here, there))
+        if source["tunnel"]:
+            door = f"3781 passes from {source['tunnel']['address']} to {target['tunnel']['address']}"
+            unit, what = (
+                "layer4-mirror",
+                f", and 3780 on {source['interface']} (wg show says when it last had an answer)",
+            )
+        else:
+            door, unit, what = f"3780 passes from {source['address']} to {target['address']}", "conntrackd", ""
         yield Problem(
             "mirror_silent",
             here,
             f"Connections are not mirrored from {here} to {there}: a test entry did not arrive within 1 s.",
-            f"Check that UDP port 3780 passes from {source} to {target}, then restart conntrackd on {there} and after"
-            f" that on {here}: systemctl restart conntrackd.",
+            f"Check that UDP port {door}{what}, then restart {unit} on {there} and after that on {here}:"
+            f" systemctl restart {unit}.",
         )
 
 

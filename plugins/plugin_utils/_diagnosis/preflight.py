@@ -10,6 +10,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
     certificates,
     daemons,
     forwarding,
+    mirror,
     nodes,
     vip,
 )
@@ -32,6 +33,7 @@ def problems(site: Site, observed: Observed, require: str, now: float = 0) -> li
         found += certificates.unusable(name, host)
         if site["layer4_services"]:
             found += forwarding.site_settings(name, host["settings"])
+            found += mirror.not_encryptable(name, site, host["wireguard"])
     found += certificates.expired(site, observed, now)
     return [*found, *vip.foreign_holder(site, observed)]
 

@@ -97,7 +97,14 @@ def build(
     node_names = {node["address"]: node["name"] for node in site_nodes if {"address", "name"} <= {*node}}
     node_names |= {node.address: node.name for service in its_services for node in service.nodes}
     its_hosts, peers = hosts_.read(
-        problems, hosts, written_vips, its_services, node_names, peers_port, given["infinitt_stats_port"]
+        problems,
+        hosts,
+        written_vips,
+        its_services,
+        node_names,
+        peers_port,
+        given["infinitt_stats_port"],
+        given["infinitt_mirror_encrypted"],
     )
     its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])
     return Site(

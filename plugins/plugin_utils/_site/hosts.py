@@ -28,10 +28,12 @@ def read(
     nodes: Mapping[str, str],
     peers_port: int,
     stats_port: int | None,
+    encrypted: bool,
 ) -> tuple[dict[str, Host], list[dict[str, str]]]:
     """Return every load balancer that was asked, and the peers: name and address of all.
 
     ``inventory``: see ``build``. ``written_vips``: by address. ``nodes``: the name of each node, by address.
+    ``encrypted``: whether the mirror is to be.
     """
     written = {}
     seen = {}
@@ -44,7 +46,8 @@ def read(
             )
         written[name] = variables.read(problems, variables.HOST_VARIABLES, host["variables"], f" of {name}")
         if host.get("facts") is not None:
-            seen[name] = networks.read(host["facts"], without={*written_vips, *host.get("managed", [])})
+            without = {*written_vips, *host.get("managed", []), *mirror.INSIDE}
+            seen[name] = networks.read(host["facts"], without=without)
     placed = vips.place(problems, written_vips, written, seen)
     ansible_hosts = {name: host.get("ansible_host") or name for name, host in inventory.items()}
     own = _own_addresses(problems, written_vips, written, ansible_hosts, vips.first_prefix(written_vips, placed, seen))
@@ -85,8 +88,10 @@ def read(
                 problems, f"infinitt_gateway of {name}", written[name]["infinitt_gateway"], facts, network
             ),
             ports=ports,
-            mirror=mirror.of_host(problems, name, ends, seen[name]),
-            unmirrored=mirror.unmirrored(services, [*own.values(), *ends.values()], seen[name], facts),
+            mirror=mirror.of_host(problems, name, ends, seen[name], facts, encrypted=encrypted),
+            unmirrored=mirror.unmirrored(
+                services, [*own.values(), *ends.values(), *(mirror.INSIDE if encrypted else ())], seen[name], facts
+            ),
         )
     return hosts, peers
 

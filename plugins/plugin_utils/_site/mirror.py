@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import networks
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Mirror, Service
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Mirror, Service, Tunnel
 
 # What conntrackd does not read as a name: read_config_lex.l of conntrack-tools 1.4.8, as far as an interface's 15
 # letters go.
@@ -31,6 +31,11 @@ NO_NAME = re.compile(
     re.VERBOSE,
 )
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
+
+# Where the mirror is encrypted, it is between these two link-local addresses (RFC 3927), on an interface of their own.
+INSIDE = ("169.254.37.80", "169.254.37.81")
+TUNNEL = "layer4-mirror"
+OVERHEAD = 80  # octets that WireGuard and its packet's headers add, over IPv6
 
 
 def ends(
@@ -61,20 +66,33 @@ def ends(
     return dict([first, second])
 
 
-def of_host(problems: Problems, name: str, its_ends: Mapping[str, str], its: list[Network]) -> Mirror:
+def of_host(
+    problems: Problems,
+    name: str,
+    its_ends: Mapping[str, str],
+    its: list[Network],
+    facts: Mapping[str, Any],
+    *,
+    encrypted: bool,
+) -> Mirror:
     """Return this host's end."""
     if name not in its_ends:
         return Mirror()
     network = networks.having(problems, f"infinitt_mirror_address of {name}", its_ends[name], its)
     if network is None:
         return Mirror()
+    other = next(end for end in its_ends if end != name)
+    if encrypted:
+        here, there = INSIDE if [*its_ends][0] == name else reversed(INSIDE)
+        mtu = networks.mtu(facts, network.interface) - OVERHEAD
+        return Mirror(here, TUNNEL, there, Tunnel(its_ends[name], its_ends[other], other, mtu))
     if not NAME.fullmatch(network.interface) or NO_NAME.fullmatch(network.interface):
         problems.note(
             f"The interface {network.interface} of {name}",
             "carries the mirror of layer 4, and conntrackd cannot parse its name",
             "rename it, use another interface by infinitt_mirror_address, or set infinitt_layer: 7",
         )
-    return Mirror(its_ends[name], network.interface, next(ip for other, ip in its_ends.items() if other != name))
+    return Mirror(its_ends[name], network.interface, its_ends[other])
 
 
 def unmirrored(

@@ -110,6 +110,12 @@ def default_gateway(facts: Mapping[str, Any], own: Network) -> str | None:
     return None
 
 
+def mtu(facts: Mapping[str, Any], interface: str) -> int:
+    """Return an interface's MTU in octets, that of Ethernet where it is not known."""
+    devices = [entry for entry in facts.values() if isinstance(entry, Mapping) and entry.get("device") == interface]
+    return next((int(entry["mtu"]) for entry in devices if entry.get("mtu")), 1500)
+
+
 def bridges(facts: Mapping[str, Any]) -> set[str]:
     """Return the interfaces behind which the host has containers or virtual machines of its own."""
     return {entry["device"] for entry in facts.values() if isinstance(entry, Mapping) and entry.get("type") == "bridge"}

@@ -161,12 +161,23 @@ class WrittenVip:
 
 
 @dataclass(frozen=True)
+class Tunnel:
+    """What an encrypted mirror goes through: the hosts' own addresses, the other one's name, and the MTU inside."""
+
+    address: str
+    peer: str
+    peer_name: str
+    mtu: int
+
+
+@dataclass(frozen=True)
 class Mirror:
     """One end of the mirror of forwarded connections, and the other's address. Empty where there is none."""
 
     address: str = ""
     interface: str = ""
     peer: str = ""
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True)

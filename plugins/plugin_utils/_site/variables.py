@@ -54,6 +54,7 @@ VARIABLES = (
     Variable("infinitt_layer", SITE, values.layer, default=7),
     Variable("infinitt_unattended_upgrades", SITE, Choice(("exclude", "stagger", "keep")), default="exclude"),
     Variable("infinitt_peers_only", SITE, values.boolean, default=True),
+    Variable("infinitt_mirror_encrypted", SITE, values.boolean, default=False),
     Variable("infinitt_router_id", SITE, Integer(1, 255)),
     Variable("infinitt_stats_port", SITE, values.port),
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),

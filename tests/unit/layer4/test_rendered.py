@@ -49,6 +49,17 @@ SITES = {
     ),
     "web": (hosts(), {"infinitt_services": {"web": {"layer": 4}}}),
     "ipv6": (V6, {"infinitt_layer": 4, "infinitt_vip": "2001:db8::10/64", "infinitt_nodes": V6_NODES}),
+    "ipv6, encrypted": (
+        V6,
+        {
+            "infinitt_layer": 4,
+            "infinitt_vip": "2001:db8::10/64",
+            "infinitt_nodes": V6_NODES,
+            "infinitt_mirror_encrypted": True,
+            # This host alone is asked: what was deployed on it counts.
+            "__infinitt_mirror_key": {"peer_key": "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="},
+        },
+    ),
     "both families, a link": (
         both_families(),
         {
@@ -80,7 +91,12 @@ SITES = {
         },
     ),
 }
-BUILT = {name: build(on_this_machine(load_balancers), **written) for name, (load_balancers, written) in SITES.items()}
+BUILT = {
+    name: build(
+        on_this_machine(load_balancers), **{key: value for key, value in written.items() if not key.startswith("__")}
+    )
+    for name, (load_balancers, written) in SITES.items()
+}
 MIRRORED = [name for name in SITES if name != "single"]
 FORWARDED = {name: as_dict(site)["layer4_services"] for name, site in BUILT.items()}
 
@@ -88,7 +104,13 @@ FORWARDED = {name: as_dict(site)["layer4_services"] for name, site in BUILT.item
 @pytest.fixture(scope="module")
 def rendered():
     assert {name: site.problems for name, site in BUILT.items()} == {name: [] for name in BUILT}
-    for name in ("one service", "web", "ipv6", "unequal nodes, high ports"):  # rendering takes its time
+    for name in (
+        "one service",
+        "web",
+        "ipv6",
+        "ipv6, encrypted",
+        "unequal nodes, high ports",
+    ):  # rendering takes its time
         BUILT[name] = dataclasses.replace(BUILT[name], hosts={"lb1": BUILT[name].hosts["lb1"]})
     return rendering.render({name: (SITES[name][1], as_dict(site)) for name, site in BUILT.items()})
 
@@ -255,6 +277,7 @@ def test_the_mirrors_port_is_open_to_the_peer_alone(rendered):
         ("pair", "lb1", "ip", INTERFACE, "198.51.100.12", "198.51.100.11"),
         ("pair", "lb2", "ip", INTERFACE, "198.51.100.11", "198.51.100.12"),
         ("ipv6", "lb1", "ip6", INTERFACE, "2001:db8::12", "2001:db8::11"),
+        ("ipv6, encrypted", "lb1", "ip", "layer4-mirror", "169.254.37.81", "169.254.37.80"),
         ("both families, a link", "lb2", "ip6", "link0", "fd00::1", "fd00::2"),
     ):
         assert rules(name, host) == [
@@ -263,6 +286,16 @@ def test_the_mirrors_port_is_open_to_the_peer_alone(rendered):
         ]
         assert "udp dport 3780 jump mirror" in lines(rendered[name][host]["layer4"])
     assert "mirror" not in rendered["single"]["lb1"]["layer4"] and "3780" not in rendered["single"]["lb1"]["layer4"]
+
+
+def test_the_tunnel_is_between_the_hosts_own_addresses_and_its_key_stays_where_it_is(rendered):
+    text = rendered["ipv6, encrypted"]["lb1"]["mirror"].replace("\\\n    ", "")
+    assert (
+        "ExecStart=/usr/bin/wg set layer4-mirror listen-port 3781 private-key /etc/layer4/mirror.key"
+        " peer HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw= endpoint [2001:db8::12]:3781 allowed-ips 169.254.37.81"
+    ) in lines(text)
+    assert "ExecStart=/bin/ip link set dev layer4-mirror mtu 1420 up" in lines(text)
+    assert "mirror" not in rendered["ipv6"]["lb1"]
 
 
 @pytest.mark.parametrize("name", MIRRORED)

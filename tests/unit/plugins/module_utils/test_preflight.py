@@ -23,6 +23,22 @@ def test_a_listener_is_listed_with_its_program():
     assert line.startswith("LISTEN") and f"pid={os.getpid()}," in line
 
 
+def test_a_kernel_has_wireguard_loaded_built_in_or_as_a_module(tmp_path):
+    release = tmp_path / os.uname().release
+    release.mkdir()
+
+    def has(loaded="/nowhere"):
+        return _preflight._has_wireguard(loaded, str(tmp_path))
+
+    (release / "modules.dep").write_text("kernel/net/ipv4/udp_tunnel.ko:\n")
+    assert not has() and has("/sys")
+    (release / "modules.builtin").write_text("kernel/drivers/net/wireguard/wireguard.ko\n")
+    assert has()
+    (release / "modules.builtin").unlink()
+    (release / "modules.dep").write_text("updates/dkms/wireguard.ko.xz: kernel/net/ipv4/udp_tunnel.ko\n")
+    assert has()
+
+
 def test_settings_are_numbers_and_our_tables_wherever_they_are_saved(tmp_path):
     (tmp_path / "nf_conntrack_tcp_timeout_established").write_text("432000\n")
     (tmp_path / "nftables.d/more").mkdir(parents=True)

@@ -148,6 +148,15 @@ def test_a_kernel_that_forgets_silent_connections(observed, seconds, refused):
     assert problems(observed) == []
 
 
+def test_a_kernel_without_wireguard_is_refused_where_the_mirror_is_encrypted(observed):
+    encrypted = site(layer4=("dicom",), infinitt_mirror_encrypted=True)
+    observed["lb1"]["wireguard"] = True
+    (problem,) = problems(observed, of=encrypted)
+    assert problem.code == "mirror_not_encryptable"
+    assert problem.text == "The mirror of lb2 is to be encrypted, and its kernel has no WireGuard."
+    assert problems(observed, of=FORWARDED) == []
+
+
 def test_our_tables_in_the_sites_own_rules(observed):
     observed["lb1"]["settings"] = [
         TIMEOUT + "432000",

@@ -149,6 +149,47 @@ def test_a_link_of_its_own():
     assert build(linked(first="", second=""), infinitt_layer=4).hosts["lb1"].mirror.peer == "198.51.100.12"
 
 
+def test_an_encrypted_mirror_is_between_two_addresses_of_its_own():
+    pair = linked()
+    pair["lb1"]["facts"]["link0"]["mtu"] = 9000
+    site = build(pair, infinitt_layer=4, infinitt_mirror_encrypted="yes")
+    assert site.problems == []
+    assert mirrors(site) == {
+        "lb1": ("169.254.37.80", "layer4-mirror", "169.254.37.81"),
+        "lb2": ("169.254.37.81", "layer4-mirror", "169.254.37.80"),
+    }
+    tunnel = site.hosts["lb1"].mirror.tunnel
+    assert (tunnel.address, tunnel.peer, tunnel.peer_name, tunnel.mtu) == ("10.0.0.1", "10.0.0.2", "lb2", 8920)
+    assert site.hosts["lb2"].mirror.tunnel.mtu == 1420, "Ethernet's, where the host does not say it"
+    assert build(linked(), infinitt_layer=4).hosts["lb1"].mirror.tunnel is None
+
+
+def test_a_tunnel_that_is_there_already_changes_nothing():
+    deployed = hosts()
+    for number, host in enumerate(deployed.values()):
+        own = {"address": f"169.254.37.8{number}", "prefix": "32"}
+        host["facts"]["layer4_mirror"] = {"device": "layer4-mirror", "ipv4": own}
+        host["facts"]["interfaces"].append("layer4-mirror")
+    for encrypted in (True, False):
+        written = {"infinitt_layer": 4, "infinitt_mirror_encrypted": encrypted}
+        assert as_dict(build(deployed, **written)) == as_dict(build(hosts(), **written))
+
+
+def test_only_conntrackds_own_interface_needs_a_name_that_it_can_parse():
+    pair = linked()
+    for host in pair.values():
+        host["facts"]["link0"]["device"] = "10g-2"
+    assert build(pair, infinitt_layer=4).problems != []
+    assert build(pair, infinitt_layer=4, infinitt_mirror_encrypted=True).problems == []
+
+
+@pytest.mark.parametrize("written", [{"infinitt_layer": 7}, {"infinitt_layer": 4}])
+def test_where_there_is_no_mirror_none_is_encrypted(written):
+    pair = hosts() if written["infinitt_layer"] == 7 else {"lb1": hosts()["lb1"]}
+    site = build(pair, infinitt_mirror_encrypted=True, **written)
+    assert site.problems == [] and [host.mirror.tunnel for host in site.hosts.values()] == [None] * len(pair)
+
+
 def test_a_link_between_the_second_host_and_the_third():
     trio = linked(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13", **link("10.0.0.2"))})
     trio["lb3"]["variables"] = {"infinitt_mirror_address": "10.0.0.2"}

@@ -154,6 +154,7 @@ SITE = {
     "infinitt_unattended_upgrades": st.sampled_from(["exclude", " stagger", "keep"]),
     "infinitt_failover": st.sampled_from(["standard", " fast", "conservative"]),
     "infinitt_peers_only": switches,
+    "infinitt_mirror_encrypted": switches,
     "infinitt_router_id": both(st.integers(1, 255)),
     "infinitt_stats_port": both(st.integers(1, 65535)),
     "infinitt_maintenance_page": st.sampled_from(["<h1>Later</h1>", " <p>'\"\n#{{1}}", "/etc/hostname"]),

@@ -191,6 +191,12 @@ def test_a_mirror_that_is_silent_one_way(forwarding):
     assert problem.text == "Connections are not mirrored from lb1 to lb2: a test entry did not arrive within 1 s."
     assert f"UDP port 3780 passes from {ADDRESSES['lb1']} to {ADDRESSES['lb2']}" in problem.remedy
     assert not any("mirrored" in text for text in found.kept)
+    (problem,) = judged(forwarding, of=site(layer4=("dicom",), infinitt_mirror_encrypted=True)).broken
+    assert problem.code == "mirror_silent" and problem.remedy == (
+        "Check that UDP port 3781 passes from 198.51.100.11 to 198.51.100.12, and 3780 on layer4-mirror (wg show says"
+        " when it last had an answer), then restart layer4-mirror on lb2 and after that on lb1: systemctl restart"
+        " layer4-mirror."
+    )
 
 
 @pytest.mark.parametrize(

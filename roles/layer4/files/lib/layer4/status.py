@@ -17,10 +17,12 @@ from ._test_clients import TEST_CLIENT
 # Files that a process reads only as it starts.
 FILES = {
     "layer4.service": ("/etc/systemd/system/layer4.service",),
+    "layer4-mirror.service": ("/etc/systemd/system/layer4-mirror.service", "/etc/layer4/mirror.key"),
     "conntrackd.service": ("/etc/layer4/conntrackd.conf", "/etc/systemd/system/conntrackd.service.d/layer4.conf"),
 }
 FLOWS_FILES = ("/etc/systemd/system/layer4-flows@.service",)
 MIRROR = pathlib.Path("/etc/systemd/system/conntrackd.service.d/layer4.conf")
+TUNNEL = pathlib.Path("/etc/systemd/system/layer4-mirror.service")
 PEERS = 2  # seconds for the other load balancers to answer; a person can wait longer than the daemon
 AT_BOOT = pathlib.Path("/etc/systemd/system/multi-user.target.wants")
 
@@ -66,7 +68,8 @@ def unit_names(wanted: config.Config) -> list[str]:
     """Name the units of this configuration, and what an earlier one has left: the mirror of a former peer, the log of a
     former VIP.
     """
-    names = ["layer4.service", *(["conntrackd.service"] if wanted.mirrored or MIRROR.exists() else [])]
+    names = ["layer4.service", *(["layer4-mirror.service"] if TUNNEL.exists() else [])]
+    names += ["conntrackd.service"] if wanted.mirrored or MIRROR.exists() else []
     states = "--state=active,activating,reloading"
     _code, running = system.run("systemctl", "list-units", states, "--plain", "--no-legend", "layer4-flows@*.service")
     logs = [f"layer4-flows@{vip}.service" for vip in wanted.vips]
