@@ -23,7 +23,8 @@ class Error(TypedDict):
 class Endpoint(TypedDict, total=False):
     """One service on one node, or on a VIP (`infinitt_backend_check`).
 
-    ``source``: the address and port that it was asked from.
+    ``source``: the address and port that it was asked from. ``latency_ms``: of each phase of the conversation.
+    ``matches``: of a C-FIND, of which there may be ``more``; otherwise None.
     """
 
     service: str
@@ -36,6 +37,9 @@ class Endpoint(TypedDict, total=False):
     note: str | None
     source: Mapping[str, Any] | None
     total_ms: float
+    latency_ms: Mapping[str, float]
+    matches: int | None
+    more: bool
 
 
 class Node(TypedDict):

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import former as former_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, sources, vips
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, modalities, sources, vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
@@ -107,6 +107,7 @@ def build(
         given["infinitt_mirror_encrypted"],
     )
     its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])
+    its_modalities = modalities.read(problems, given["infinitt_modalities"])
     return Site(
         problems=problems.sentences,
         services=its_services,
@@ -121,7 +122,8 @@ def build(
         maintenance_page=given["infinitt_maintenance_page"] or "",
         states=node_states,
         strangers=members.strangers(hosts, [*written_vips, *(peer["address"] for peer in peers)]),
-        run={name.replace("infinitt_", ""): value for name, value in of_run.items()},
+        modalities=its_modalities,
+        run={name.replace("infinitt_", ""): value for name, value in of_run.items() if not RUN_VARIABLES[name].secret},
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
         router_id=given["infinitt_router_id"] or (int(netaddr.IPAddress(vip[0])) & 0xFF or 1 if vip else 0),
     )

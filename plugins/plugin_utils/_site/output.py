@@ -33,7 +33,7 @@ def as_dict(site: Site) -> dict[str, Any]:
     plain = asdict(site)
     for service in plain["services"]:
         # HAProxy has a service either way.
-        del service["layer"], service["http"], service["former"]
+        del service["layer"], service["http"], service["former"], service["asks"]
         for node in service["nodes"]:
             del node["cut"]
         if service["tls"]:
@@ -69,6 +69,7 @@ def as_dict(site: Site) -> dict[str, Any]:
             for service in site.services
             if not service.route_of
         ],
+        "asks": {service.name: service.asks for service in site.services if service.asks},
         "certificates": [
             {
                 "service": service.name,

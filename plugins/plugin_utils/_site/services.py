@@ -86,6 +86,7 @@ def read(
                 layer=merged["layer"],
                 dicom=dicom,
                 allowed_calling_ae=door.allowed(merged),
+                asks=_asks(problems, subject, keys, merged),
                 tls=its_tls,
                 node_tls=its_node_tls,
                 client_connections=merged.get("client_connections"),
@@ -165,6 +166,18 @@ def _merge(
         if key in merged:
             merged[key] = duration(merged[key])
     return merged
+
+
+def _asks(problems: Problems, subject: str, keys: Mapping[str, Any], merged: Mapping[str, Any]) -> str:
+    """Return what a client asks there besides its check, as Service.asks."""
+    find = merged.get("find", "none")
+    if merged["http"]:
+        if keys.get("find", "none") != "none":
+            problems.note(f"{subject}.find", f"is {find} on an http service", "remove it, or set mode: tcp")
+        return ""
+    if find != "none":
+        return str(find)
+    return "echo" if merged.get("dicom") or merged["check"] in ("associate", "echo") else ""
 
 
 def _check_persistence(problems: Problems, subject: str, keys: Mapping[str, Any], merged: Mapping[str, Any]) -> None:

@@ -103,6 +103,8 @@ class Service:
     None: any number.
     ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
     ``tls``: None where its clients speak without. ``node_tls``: None where its nodes do.
+    ``asks``: what a client of it asks besides its own check: study or worklist (by C-FIND), or echo; empty where it is
+    no DICOM.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Service:
     route_of: str = ""
     tls: Tls | None = None
     node_tls: NodeTls | None = None
+    asks: str = ""
 
     def ports(self) -> list[int]:
         """Return the ports that HAProxy binds for it."""
@@ -211,6 +214,7 @@ class Site:
     ``strangers``: addresses that running load balancers have as a peer and none of the inventory has, and those hosts.
     ``run``: what was asked of this run, by the variable's name without its prefix.
     ``states``: what each load balancer is to remember of its nodes (see ``states.py``).
+    ``modalities``: who is asked whether they answer, each with name, address, port and AE title.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -228,3 +232,4 @@ class Site:
     maintenance_page: str = ""
     run: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    modalities: list[dict[str, Any]] = field(default_factory=list)

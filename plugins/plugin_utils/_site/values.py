@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dataset import parse_key
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import check_ae_title
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError, show
 
@@ -100,6 +101,24 @@ class Text:
         if isinstance(value, (str, int)) and not isinstance(value, bool) and self.pattern.fullmatch(text):
             return text
         raise ValidationError(f"is {show(value)}, which is not valid", self.hint)
+
+
+@dataclass(frozen=True)
+class QueryKey:
+    """By which of these attributes C-FIND asks: ``KEYWORD=VALUE``, several with commas between them. No value is shown,
+    since it may be a patient's."""
+
+    keywords: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        hint = f"give for example {self.keywords[0]}=VALUE"
+        if not isinstance(value, str):
+            raise ValidationError("is not a string", hint)
+        try:
+            parse_key(value, self.keywords)
+        except ValueError as error:
+            raise ValidationError(str(error), hint) from error
+        return value.strip()
 
 
 port = Integer(1, 65535)

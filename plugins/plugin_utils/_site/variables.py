@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.constants import STUDY_KEYS, WORKLIST_KEYS
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import addresses, values
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import (
     Problems,
@@ -34,7 +35,7 @@ class Variable:
     ``scope``: SITE (the same on every load balancer), HOST (may differ) or RUN (asked of one run of a playbook).
     ``parser``: None for a list or a mapping, whose parts have parsers of their own.
     ``default``: the parsed value where nothing is written.
-    ``secret``: its value appears in no sentence and is not part of the site.
+    ``secret``: its value appears in no sentence and is no part of the site; it may be a password, or a patient's.
     """
 
     name: str
@@ -60,6 +61,7 @@ VARIABLES = (
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
     Variable("infinitt_on_event", SITE, values.command),
     Variable("infinitt_maintenance_page", SITE, values.page),
+    Variable("infinitt_modalities", SITE, None),
     Variable("infinitt_address", HOST, addresses.address),
     Variable("infinitt_interface", HOST, addresses.interface),
     Variable("infinitt_gateway", HOST, addresses.gateway),
@@ -79,6 +81,11 @@ VARIABLES = (
     Variable("infinitt_probe_host", RUN, Text(values.NAME, "give a host of the inventory"), default="localhost"),
     Variable("infinitt_echoes", RUN, Integer(1, 20), default=1),
     Variable("infinitt_report_dir", RUN, Text(values.DIRECTORY, "give a directory of the controller"), default="."),
+    Variable("infinitt_check_study", RUN, values.QueryKey(STUDY_KEYS), secret=True),
+    Variable("infinitt_check_worklist", RUN, values.QueryKey(WORKLIST_KEYS), secret=True),
+    Variable("infinitt_check_store", RUN, Text(values.NAME, "give the name of a service, such as dicom")),
+    Variable("infinitt_check_calling_ae", RUN, values.ae_title),
+    Variable("infinitt_check_timeout", RUN, values.duration, default=5),
 )
 SITE_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == SITE}
 HOST_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == HOST}
@@ -106,6 +113,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "check_status": values.status,
     "called_ae": values.ae_title,
     "calling_ae": values.ae_title,
+    "find": Choice(("study", "worklist", "none")),
     "dicom": values.boolean,
     "allowed_sources": addresses.networks,
     "client_connections": Integer(1, 1000000),
@@ -118,6 +126,12 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "timeout": values.duration,
     "tls": lambda value: value,  # a mapping: read by tls.read
     "node_tls": lambda value: value,  # likewise, by node_tls.read
+}
+MODALITY_KEYS: dict[str, Callable[[Any], Any]] = {
+    "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),
+    "address": addresses.address,
+    "port": values.port,
+    "ae": values.ae_title,
 }
 ROUTE_KEYS: dict[str, Callable[[Any], Any]] = {
     "called_ae": values.ae_title,

@@ -130,6 +130,7 @@ SERVICE = {
     | st.sampled_from(["203.0.113.0/24, 203.0.112.0/24", "198.51.100.0/25,198.51.100.0/24", "2001:db8:1::/48"]),
     "client_connections": both(st.integers(1, 1000000)),
     "client_rate": both(st.integers(1, 1000000)),
+    "find": st.sampled_from(["study", " worklist", "none"]),
     "dicom": switches,
     "allowed_calling_ae": st.lists(titles, min_size=1, max_size=3) | titles,
     "routes": st.nothing(),  # drawn below
@@ -163,6 +164,13 @@ SITE = {
         alphabet=[char for char in string.printable[:94] if char != "'"], min_size=1, max_size=128
     ),
 }
+SITE["infinitt_modalities"] = st.lists(
+    st.fixed_dictionaries(
+        {"name": names | st.integers(0, 99), "address": st.ip_addresses().map(str), "ae": titles},
+        optional={"port": both(st.integers(1, 65535))},
+    ),
+    max_size=3,
+)
 HOST = {
     "infinitt_address": st.nothing(),  # drawn below, since it is one of the host's
     "infinitt_interface": st.sampled_from(["eth0", " eth0", "eth0:1"]),
