@@ -55,6 +55,25 @@ def served(certificate: str, name: str, socket: str, timeout: float) -> bool | N
     return answer and answer[1] == hashlib.sha1(der).hexdigest().upper()
 
 
+def see(wanted: dict, directory: str, socket: str, timeout: float) -> dict:
+    """Return what the module certificate_info does of one certificate.
+
+    wanted: service, certificate, key, name and file, as it is asked. directory: where HAProxy finds that file.
+    """
+    not_after, problem = None, ""
+    try:
+        not_after = look(wanted["certificate"], wanted["key"], wanted["name"]).not_after
+    except Unusable as reason:
+        problem = str(reason)
+    return {
+        "service": wanted["service"],
+        "certificate": wanted["certificate"],
+        "not_after": not_after,
+        "served": served(wanted["certificate"], "%s/%s" % (directory, wanted["file"]), socket, timeout),
+        "problem": problem,
+    }
+
+
 def _chain(path: str) -> list[bytes]:
     """Return the certificates of a file, in DER. Raises OSError, and ValueError where a block is damaged."""
     with open(path, encoding="ascii", errors="replace") as file:

@@ -19,6 +19,8 @@ import socket
 import time
 from typing import Callable, Iterator
 
+# How a question to keepalived-guard.service begins.
+GUARD = b"keepalived-guard nodes? "
 FRESH = 0.2  # seconds for which an answer is given again
 IP_FREEBIND = 15  # ip(7): the address may come later
 

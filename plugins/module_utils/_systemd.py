@@ -36,7 +36,7 @@ def inspect(unit: str) -> dict:
     properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     loaded = set(properties["DropInPaths"].split())
     written = set(glob.glob(DROP_INS.format(unit=unit)))
-    pid = int(properties["MainPID"] or 0)
+    pid = int(properties.get("MainPID") or 0)  # a timer has none
     return {
         "enabled": properties["UnitFileState"] == "enabled",
         "outdated": _newer(pid, sorted({properties["FragmentPath"], *loaded, *written} - {""})) if pid else [],
@@ -46,12 +46,22 @@ def inspect(unit: str) -> dict:
     }
 
 
+def is_active(unit: str) -> bool:
+    """Return whether a unit is active; not where systemd is missing."""
+    try:
+        return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def _newer(pid: int, paths: list[str]) -> list[str]:
     try:
         started = _started(pid)
         binary = os.readlink(f"/proc/{pid}/exe")
     except FileNotFoundError:  # it has ended meanwhile
         return []
+    except PermissionError:  # it may do more than whoever asks
+        binary = ""
     newer = [path for path in paths if not os.path.exists(path) or os.stat(path).st_mtime > started]
     return newer + ([binary[: -len(" (deleted)")]] if binary.endswith(" (deleted)") else [])
 

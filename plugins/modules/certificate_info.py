@@ -122,24 +122,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     ask = module.params
-    module.exit_json(changed=False, certificates=[see(wanted, ask) for wanted in ask["certificates"]])
-
-
-def see(wanted: dict, ask: dict) -> dict:
-    not_after, problem = None, ""
-    try:
-        not_after = _certificates.look(wanted["certificate"], wanted["key"], wanted["name"]).not_after
-    except _certificates.Unusable as reason:
-        problem = str(reason)
-    return {
-        "service": wanted["service"],
-        "certificate": wanted["certificate"],
-        "not_after": not_after,
-        "served": _certificates.served(
-            wanted["certificate"], "%s/%s" % (ask["directory"], wanted["file"]), ask["socket"], ask["timeout"]
-        ),
-        "problem": problem,
-    }
+    seen = [
+        _certificates.see(wanted, ask["directory"], ask["socket"], ask["timeout"]) for wanted in ask["certificates"]
+    ]
+    module.exit_json(changed=False, certificates=seen)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ WRITTEN = {
     "layer4": "layer4.service",
     "layer4-mirror": "layer4-mirror.service",
     "layer4-flows@vip": "layer4-flows@.service",
+    "loadbalancer": "loadbalancer.service",
 }
 VALUES = {
     "ansible_managed": "",
@@ -40,13 +41,21 @@ VALUES = {
     "__keepalived_guard_settings": {"hold_file": "/run/keepalived.guard"},
 }
 # systemd's measure, from 0 to 100: it shows a tenth of it.
-LIMITS = {"haproxy": 29, "layer4": 29, "layer4-mirror": 29, "layer4-flows@vip": 29, "keepalived": 39, "conntrackd": 39}
+LIMITS = {
+    "haproxy": 29,
+    "layer4": 29,
+    "layer4-mirror": 29,
+    "layer4-flows@vip": 29,
+    "keepalived": 39,
+    "conntrackd": 39,
+    "loadbalancer": 29,
+}
 
 
 def units() -> dict[str, str]:
     """All that the roles write for systemd, by path in its directory."""
     found = {}
-    for role in ("haproxy", "keepalived", "layer4"):
+    for role in ("haproxy", "keepalived", "layer4", "monitoring"):
         directory = REPOSITORY / "roles" / role
         templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader([directory / "templates", directory / "files"]),
@@ -92,7 +101,8 @@ def test_systemd_understands_every_unit_and_drop_in(tmp_path):
     )
     # What the roles write elsewhere is not on this machine, and WireGuard's program need not be.
     missing = re.compile(r"Command (\S+) is not executable: No such file")
-    elsewhere = {f"/usr/local/sbin/{path.name}" for path in (REPOSITORY / "roles").glob("*/files/*")} | {"/usr/bin/wg"}
+    elsewhere = {f"/usr/local/sbin/{path.name}" for path in (REPOSITORY / "roles").glob("*/files/*")}
+    elsewhere |= {"/usr/bin/wg", "/usr/local/sbin/loadbalancer"}  # the second is packed of files/lib
     said = [line for line in done.stderr.splitlines() if not ((its := missing.search(line)) and its[1] in elsewhere)]
     assert said == []
 
@@ -115,6 +125,10 @@ def test_a_daemon_is_exposed_no_more_than_this(unit, tmp_path):
     assert judged.returncode == 0, judged.stdout + judged.stderr
     # A word that systemd does not know is a line here, and has no effect.
     assert judged.stderr == ""
+
+
+def test_monitoring_may_read_what_both_daemons_say_of_themselves():
+    assert capabilities("keepalived") | capabilities("haproxy") <= capabilities("loadbalancer")
 
 
 def test_layer4_may_read_what_keepalived_says_of_itself():

@@ -62,6 +62,36 @@ def test_configurations_are_for_root_and_their_daemon_alone(lab, name):
 
 
 @pytest.mark.parametrize("name", PAIR)
+def test_the_host_itself_shows_what_the_controller_shows(lab, vip, holder, name):
+    host = lab[name]
+    # As the timer keeps it, by a sandboxed service; and as root sees it, who asks the daemons.
+    host.check_output("systemctl start loadbalancer.service")
+    kept = json.loads(host.check_output("cat /run/loadbalancer/state.json"))
+    assert host.service("loadbalancer.timer").is_running and host.service("loadbalancer.timer").is_enabled
+    assert kept["name"] == name and kept["problems"] == [], kept["problems"]
+    asked = json.loads(host.check_output("loadbalancer status --json"))
+    assert (asked["health"], list(asked["others"])) == ("healthy", [other(name)])
+    assert asked["others"][other(name)]["problems"] == []
+    screen = host.check_output("loadbalancer status")
+    says = "" if name == holder else ", which says so itself"
+    assert re.search(rf"^VIP {vip}: active on {holder}( since .*)?{says}$", screen, re.MULTILINE), screen
+    shown = play("status").said
+    for line in screen.splitlines():
+        if re.match(r"(web|dicom|query|mwl) ", line):
+            assert " ".join(line.split()[:2]) in shown
+    # A member of the group may look, and nobody else; it asks no daemon.
+    host.check_output("useradd --system --groups loadbalancer lab-operator")
+    try:
+        assert "healthy" in host.check_output(
+            "setpriv --reuid lab-operator --regid nogroup --init-groups loadbalancer status"
+        )
+        denied = host.run("setpriv --reuid nobody --regid nogroup --clear-groups loadbalancer status")
+        assert (denied.rc, denied.stdout) == (3, "Only root and members of the group loadbalancer may see this.\n")
+    finally:
+        host.check_output("userdel lab-operator")
+
+
+@pytest.mark.parametrize("name", PAIR)
 def test_no_daemon_may_do_more_than_it_needs(lab, name):
     host = lab[name]
     for unit, limit in {"haproxy": 3, "keepalived": 4}.items():

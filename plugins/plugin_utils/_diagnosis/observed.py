@@ -192,6 +192,20 @@ class Visit(TypedDict):
     last: float
 
 
+class Answer(TypedDict, total=False):
+    """What keepalived-guard.service of another load balancer answers.
+
+    ``problems``: what its own `loadbalancer status` has found (code, where, text and remedy), ``at``, in seconds since
+    the epoch.
+    """
+
+    state: str
+    priority: int
+    node_answers: bool | None
+    at: float
+    problems: list[list[str]]
+
+
 class Host(TypedDict, total=False):
     """One load balancer. Which keys it has depends on who asks.
 

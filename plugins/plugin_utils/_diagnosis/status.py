@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
     certificates,
@@ -19,7 +19,13 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
     nodes,
     vip,
 )
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site, holders
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
+    Answer,
+    Host,
+    Observed,
+    Site,
+    holders,
+)
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
 
@@ -39,12 +45,43 @@ def vips(site: Site, observed: Observed) -> list[str]:
     )
 
 
+# What leaves a service without an answer; with anything else that is wrong it is served, and maybe not for long.
+DOWN = {"vip_no_holder", "service_without_node", "vip_service_silent"}
+
+
+def health(found: Iterable[Problem]) -> str:
+    """healthy, degraded (something is wrong) or down (somebody is not served)."""
+    codes = {problem.code for problem in found}
+    return "down" if codes & DOWN else "degraded" if codes else "healthy"
+
+
 def problems(site: Site, observed: Observed, hosts: Sequence[str], now: float = 0) -> list[Problem]:
     """Everything that is wrong. ``hosts``: all load balancers, reached or not. ``now``: seconds since the epoch."""
     found = [*daemons.unreachable(hosts, observed)]
     all_reached = not found
     for address in vips(site, observed):
         found += vip.one_holder(address, observed, all_reached)
+    return found + _of_observed(site, observed, now)
+
+
+def problems_from(name: str, site: Site, host: Host, others: Mapping[str, Answer | None], now: float) -> list[Problem]:
+    """What is wrong as one load balancer sees it by itself. ``others``: what each of the others has answered it."""
+    observed = {name: host}
+    found = [*daemons.unreachable([other for other, answer in others.items() if answer is None], observed)]
+    elsewhere = any(answer and answer["state"] == "MASTER" for answer in others.values())
+    for address in vips(site, observed):
+        if not elsewhere:
+            found += vip.one_holder(address, observed, not found)
+    return found + _of_observed(site, observed, now)
+
+
+def told(answer: Answer) -> list[Problem]:
+    """What another load balancer has found by itself."""
+    return [Problem._make(its) for its in answer.get("problems", ())]
+
+
+def _of_observed(site: Site, observed: Observed, now: float) -> list[Problem]:
+    found: list[Problem] = []
     for name, host in observed.items():
         found += daemons.keepalived(name, host)
         found += daemons.guard(name, host)

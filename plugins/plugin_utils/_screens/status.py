@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.forwarding import in_sync
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
+    Answer,
     Host,
     Layer4,
     Node,
@@ -41,15 +42,17 @@ def status_screen(
     notices: Sequence[Problem],
     now: float | None = None,
     certificates: Sequence[tuple[str, str]] = (),
+    others: Mapping[str, Answer | None] | None = None,
 ) -> str:
     """One screen, at most 100 columns wide where the names allow: the VIPs, each load balancer, each node, each
     certificate, and what is wrong.
 
     ``services``: the model's. ``hosts``: all load balancers, reached or not. ``now``: seconds since the epoch.
+    ``others``: what those have answered that were not observed.
     """
     return page(
-        _vip_lines(observed, vips, time.time() if now is None else now),
-        table([HOST_COLUMNS, *(_host_row(name, observed.get(name)) for name in hosts)]),
+        _vip_lines(observed, vips, time.time() if now is None else now, others or {}),
+        table([HOST_COLUMNS, *(_host_row(name, observed.get(name), (others or {}).get(name)) for name in hosts)]),
         _node_lines(observed, services),
         *_layer4_tables(observed),
         certificate_table(certificates),
@@ -58,14 +61,17 @@ def status_screen(
     )
 
 
-def _vip_lines(observed: Observed, vips: Sequence[str], now: float) -> list[str]:
+def _vip_lines(observed: Observed, vips: Sequence[str], now: float, others: Mapping[str, Answer | None]) -> list[str]:
+    elsewhere = [name for name, answer in others.items() if answer and answer["state"] == "MASTER"]
     held: dict[tuple[str, ...], list[str]] = {}
     for vip in vips:
         held.setdefault(tuple(holders(observed, vip)), []).append(vip)
     lines = []
     for names, addresses in held.items():
         label = f"{'VIP' if len(addresses) == 1 else 'VIPs'} {listed(addresses)}"
-        if not names:
+        if not names and elsewhere:
+            lines.append(f"{label}: active on {listed(elsewhere)}, which says so itself")
+        elif not names:
             lines.append(f"{label}: active on none of the load balancers that were reached")
         for name in names:
             since = min(observed[name]["keepalived"]["addresses"][vip] for vip in addresses)
@@ -73,7 +79,9 @@ def _vip_lines(observed: Observed, vips: Sequence[str], now: float) -> list[str]
     return lines
 
 
-def _host_row(name: str, host: Host | None) -> list[str]:
+def _host_row(name: str, host: Host | None, answer: Answer | None) -> list[str]:
+    if host is None and answer:
+        return [name, answer["state"] or "not running", str(answer["priority"]), *["-"] * 4]
     if host is None:
         return [name, "not reached", *["-"] * 5]
     haproxy, keepalived = host["haproxy"], host["keepalived"]

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import socket
 import time
 from collections.abc import Mapping
@@ -14,10 +16,12 @@ from typing import Any
 from . import _haproxy, _questions, paths, process, successor, system
 from .conf import Instance
 
-GREETING = b"keepalived-guard nodes? "
 ASK = 1.0  # seconds between two questions to HAProxy
 HAPROXY, ANSWER = 0.5, 0.9  # seconds that HAProxy has for an answer, and another load balancer
 TAKEOVER = 2.0  # seconds in which the other one must have taken the VIP
+# What `loadbalancer observe` (roles/monitoring) keeps, and how many characters of it fit beside the rest.
+FOUND = pathlib.Path("/run/loadbalancer/state.json")
+ROOM = 3000
 
 
 class Handover:
@@ -28,7 +32,7 @@ class Handover:
         self.haproxy, self.port, self.address = "", 0, ""
         self.peers: list[str] = []
         self.devices: set[str] = set()  # that led to the nodes when one answered last
-        self.responder = _questions.Responder(GREETING)
+        self.responder = _questions.Responder(_questions.GUARD)
         self.candidate = successor.Candidate()
         self.asked = self.began = 0.0
         self.reason = self.stays = ""
@@ -72,7 +76,7 @@ class Handover:
             self.devices = paths.devices_to(successor.addresses(servers))
         answers: dict[str, dict] = {}
         if is_cut or node_answers is False:
-            answers = dict(_questions.ask(self.address, self.peers, self.port, GREETING, ANSWER))
+            answers = dict(_questions.ask(self.address, self.peers, self.port, _questions.GUARD, ANSWER))
         found, now = successor.successor(answers), time.monotonic()
         if not self.candidate.lasts(found, now, 0 if is_cut else successor.LASTS):
             self.stays = ""
@@ -107,4 +111,17 @@ class Handover:
             "priority": instance["priority"],
             "node_answers": successor.node_answers(self.servers()),
             "handed_over": self.age(),
+            **told(),
         }
+
+
+def told() -> dict[str, Any]:
+    """Return which problems this host has found by itself, and when; nothing where nothing looks for them."""
+    try:
+        found = json.loads(FOUND.read_text())
+        at, problems = found["at"], found["problems"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    while len(json.dumps(problems)) > ROOM:
+        problems.pop()
+    return {"at": at, "problems": problems}

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the user types."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from . import here, report, state
+
+EVERY = 2.0  # seconds, with --watch
+CLEAR = "\033[H\033[2J"
+UNKNOWN = 3  # of monitoring plugins, for those who take the exit code for one
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the words say, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="loadbalancer", description="How this load balancer is, as it sees itself.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    shows = commands.add_parser(
+        "status",
+        help="show it on one screen",
+        description="Exit code: 0 healthy, 1 degraded, 2 somebody is not served, 3 unknown. Changes nothing. Root asks"
+        " the daemons; a member of the group loadbalancer sees what was found last, at most half a minute ago.",
+    )
+    shows.add_argument("--json", action="store_true", help="for a program")
+    shows.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    commands.add_parser("observe", help="keep what status shows; loadbalancer.timer does it")
+    asked = parser.parse_args(words)
+    try:
+        if asked.command == "observe":
+            state.keep(state.look())
+            return 0
+        while True:
+            code = show(asked.json, CLEAR if asked.watch else "")
+            if not asked.watch:
+                return code
+            time.sleep(EVERY)
+    except (here.NotDeployed, state.Unknown) as reason:
+        print(reason)
+        return UNKNOWN
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # Whoever reads has seen enough: nothing is left to be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def show(as_json: bool, before: str) -> int:
+    known = state.look() if os.geteuid() == 0 else state.kept()
+    print(before + (report.as_json(known) if as_json else report.screen(known, time.time())), flush=True)
+    return report.exit_code(known)
