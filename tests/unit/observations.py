@@ -123,6 +123,7 @@ def host(state="MASTER", services=("dicom",)):
                     "name": "PACS",
                     "state": state,
                     "since": NOW - 7384,
+                    "became_master": 1,
                     "priority": 254 if holds else 253,
                     "virtual_router_id": 51,
                     "advertisement": 0.25,

@@ -35,6 +35,7 @@ VALUES = {
     "layer4_mirror_address": "169.254.37.80",
     "layer4_mirror_peer": "169.254.37.81",
     "layer4_mirror_tunnel": {"peer": "2001:db8::12", "peer_key": "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="},
+    "monitoring_textfile_directory": "/var/lib/prometheus/node-exporter",
     "haproxy_state_file": "/run/haproxy.state",
     "__haproxy_renewed": ["/etc/ssl/certs/pacs.pem"],
     "__keepalived_guard_directory": "/usr/local/lib/keepalived-guard/0123",

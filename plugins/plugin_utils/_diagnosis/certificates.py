@@ -41,7 +41,7 @@ def not_loaded(name: str, host: Host) -> Iterator[Problem]:
 
 
 def expired(site: Site, observed: Observed, now: float) -> Iterator[Problem]:
-    for where, what, end in _ends(site, observed):
+    for where, what, end in moments(site, observed):
         if end <= now:
             yield Problem(
                 "certificate_expired",
@@ -63,7 +63,7 @@ def expired(site: Site, observed: Observed, now: float) -> Iterator[Problem]:
 
 
 def expires(site: Site, observed: Observed, now: float) -> Iterator[Problem]:
-    for where, what, end in _ends(site, observed):
+    for where, what, end in moments(site, observed):
         if now < end <= now + (SOON + 1) * DAY:
             yield Problem(
                 "certificate_expires",
@@ -97,11 +97,11 @@ def unproven(site: Site) -> Iterator[Problem]:
 
 def ends(site: Site, observed: Observed, now: float) -> list[tuple[str, str]]:
     """Every certificate whose end is known, in words, and when that is."""
-    found = [(f"{what} of {where}", end) for where, what, end in _ends(site, observed)]
+    found = [(f"{what} of {where}", end) for where, what, end in moments(site, observed)]
     return [(what, f"{_left(end - now)}, on {_date(end)}" if end > now else "expired") for what, end in found]
 
 
-def _ends(site: Site, observed: Observed) -> Iterator[tuple[str, str, int]]:
+def moments(site: Site, observed: Observed) -> Iterator[tuple[str, str, int]]:
     """Where, what and when, of every certificate whose end is known."""
     for its in site.get("certificates", ()):
         if its["not_after"]:

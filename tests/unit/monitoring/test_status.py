@@ -11,30 +11,11 @@ import threading
 
 import pytest
 from keepalived_guard import handover
+from known import MASTER, STANDBY, seen
 from loadbalancer import here, others, report, state
-from observations import NOW, VIP, node, pair, site
+from observations import NOW, VIP, node, site
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _questions
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
-
-SITE = {**site(), "former_services": []}
-STANDBY = {"state": "BACKUP", "priority": 253, "node_answers": True, "handed_over": None}
-MASTER = {**STANDBY, "state": "MASTER", "priority": 254}
-
-
-def seen(name, answer, change=lambda host: None):
-    """What that host of a pair knows, where the other one gives that answer."""
-    observed, other = pair()[name], {"lb1": "lb2", "lb2": "lb1"}[name]
-    change(observed)
-    return {
-        "at": NOW,
-        "name": name,
-        "site": SITE,
-        "observed": observed,
-        "others": {other: answer},
-        "problems": status.problems_from(name, SITE, observed, {other: answer}, NOW),
-        "notices": status.notices(SITE, {name: observed}, NOW),
-    }
 
 
 def codes(known):

@@ -393,7 +393,7 @@ def test_a_cookie_names_the_node_among_other_cookies_and_each_request_is_kept(ca
         )
     assert (code, result["nodes"]) == (0, {"3f2c": result["requests"]})
     assert len(result["samples"]) == result["requests"]
-    assert all(sent <= ended < 0.3 and (node, kind) == ("3f2c", "") for sent, ended, node, kind in result["samples"])
+    assert all(sent <= ended < 10 and (node, kind) == ("3f2c", "") for sent, ended, node, kind in result["samples"])
 
 
 @pytest.mark.parametrize(

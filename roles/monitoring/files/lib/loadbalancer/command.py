@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import here, report, state
+from . import here, metrics, report, state
 
 EVERY = 2.0  # seconds, with --watch
 CLEAR = "\033[H\033[2J"
@@ -31,11 +31,15 @@ def main(words: Sequence[str]) -> int:
     )
     shows.add_argument("--json", action="store_true", help="for a program")
     shows.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
-    commands.add_parser("observe", help="keep what status shows; loadbalancer.timer does it")
+    keeps = commands.add_parser("observe", help="keep what status shows; loadbalancer.timer does it")
+    keeps.add_argument("--metrics", metavar="DIRECTORY", help="and write it for node_exporter's textfile collector")
     asked = parser.parse_args(words)
     try:
         if asked.command == "observe":
-            state.keep(state.look())
+            known = state.look()
+            state.keep(known)
+            if asked.metrics:
+                metrics.write(metrics.text(known), asked.metrics)
             return 0
         while True:
             code = show(asked.json, CLEAR if asked.watch else "")

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +58,13 @@ def site() -> dict[str, Any]:
             node["state"] = known.get("state", "active")
     # Who still comes to a former VIP takes a search of 30 days of logs: playbooks/status.yml says it.
     return {**found, "states": states, "former_services": []}
+
+
+def deployed() -> dict[str, Any]:
+    """Return when files were deployed last, in seconds since the epoch (0: never), and whether that is pending."""
+    sets = _site_record.read()["sets"].values()
+    moments = [calendar.timegm(time.strptime(its["when"], "%Y-%m-%dT%H:%M:%SZ")) for its in sets if its["when"]]
+    return {"at": max(moments, default=0), "pending": any(its["pending"] for its in sets)}
 
 
 def name(of: Mapping[str, Any]) -> str:

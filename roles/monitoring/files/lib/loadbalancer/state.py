@@ -37,6 +37,7 @@ def look() -> dict[str, Any]:
         "at": now,
         "name": name,
         "site": site,
+        "deployed": here.deployed(),
         "observed": observed,
         "others": answers,
         "problems": status.problems_from(name, site, observed, answers, now),

@@ -1,0 +1,175 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What HAProxy's own exporter cannot know, for node_exporter's textfile collector.
+
+Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/) and its naming: base units, a
+counter ends in _total, a moment in _timestamp_seconds. Labels are names of the inventory and words of ours, so that
+their number is bounded; none is a client's. Pure, but for `write`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.forwarding import in_sync
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Layer4
+
+FILE = "pacs_loadbalancer.prom"
+VRRP_STATES = ("MASTER", "BACKUP", "FAULT")
+HEALTH = ("healthy", "degraded", "down")
+
+# By name, without the prefix: type and meaning.
+METRICS = {
+    "observed_timestamp_seconds": ("gauge", "When this load balancer was looked at."),
+    "health": ("gauge", "1 for the state of this load balancer, as it sees the site: healthy, degraded or down."),
+    "problems": ("gauge", "Problems by the code under which docs/operations.md says what to do."),
+    "vrrp_state": ("gauge", "1 for the state of Keepalived."),
+    "vrrp_state_timestamp_seconds": ("gauge", "Since when Keepalived has this state."),
+    "vrrp_became_master_total": ("counter", "How often Keepalived has taken the VIP since it started."),
+    "vrrp_advertisements_ignored_total": ("counter", "Advertisements that were no peer's."),
+    "vip_held": ("gauge", "Whether the VIP is on this host."),
+    "split_brain": ("gauge", "Whether another machine announces or answers for a VIP that is on this host."),
+    "handover_timestamp_seconds": ("gauge", "When this host has handed the VIP over last, as no node answered it."),
+    "haproxy_running": ("gauge", "Whether HAProxy answers."),
+    "haproxy_failed_reloads": ("gauge", "Reloads that were refused since the last good one."),
+    "haproxy_old_sessions": ("gauge", "Sessions that a worker still has which a reload has replaced."),
+    "haproxy_peer_connected": ("gauge", "Whether HAProxy shares its tables with that of another load balancer."),
+    "peer_answers": ("gauge", "Whether another load balancer says how it is."),
+    "node_up": ("gauge", "Whether a service on a node passes HAProxy's check."),
+    "node_out": ("gauge", "Since when (seconds since the epoch) a person has taken a service on a node out."),
+    "node_sessions": ("gauge", "Sessions of a service on a node, through HAProxy."),
+    "layer4_in_sync": ("gauge", "Whether the kernel forwards to the nodes that HAProxy calls up."),
+    "layer4_connections": ("gauge", "Connections that the kernel forwards to a service on a node."),
+    "conntrack_entries": ("gauge", "Entries of the connection table."),
+    "conntrack_entries_limit": ("gauge", "Entries that fit into it."),
+    "mirror_entries": ("gauge", "Entries of the mirror by where they came from: this host (own) or the other one."),
+    "mirror_waiting_messages": ("gauge", "Messages of the mirror that the other host has not acknowledged."),
+    "certificate_expiry_timestamp_seconds": ("gauge", "When a certificate expires."),
+    "deployment_timestamp_seconds": ("gauge", "When files of ours were deployed last."),
+    "deployment_verified": ("gauge", "Whether what was deployed last was verified."),
+    "files_drifted": ("gauge", "Files that are not what was last deployed."),
+}
+
+
+class Sample(NamedTuple):
+    """A value of a metric. ``name`` is one of METRICS."""
+
+    name: str
+    value: float
+    labels: Mapping[str, str] = {}
+
+
+def text(state: Mapping[str, Any]) -> str:
+    """Return the whole file. ``state``: what `state.look` returns."""
+    by_name: dict[str, list[Sample]] = {}
+    for sample in samples(state):
+        by_name.setdefault(sample.name, []).append(sample)
+    lines = []
+    for name, (kind, meaning) in METRICS.items():
+        if name in by_name:
+            lines += [f"# HELP pacs_{name} {meaning}", f"# TYPE pacs_{name} {kind}"]
+            lines += [_line(sample) for sample in by_name[name]]
+    return "\n".join(lines) + "\n"
+
+
+def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
+    observed, name = state["observed"], state["name"]
+    yield Sample("observed_timestamp_seconds", round(state["at"], 3))
+    health = status.health(state["problems"])
+    for word in HEALTH:
+        yield Sample("health", word == health, {"state": word})
+    for code, number in sorted(Counter(problem.code for problem in state["problems"]).items()):
+        yield Sample("problems", number, {"code": code})
+    yield from _vrrp(observed["keepalived"])
+    yield from _haproxy(observed["haproxy"])
+    for other, answer in state["others"].items():
+        yield Sample("peer_answers", answer is not None, {"peer": other})
+    for service, nodes in state["site"]["states"].items():
+        for node, entry in nodes.items():
+            if entry["state"] != "active":
+                yield Sample("node_out", entry["since"], {"service": service, "node": node, "state": entry["state"]})
+    if "layer4" in observed:
+        yield from _layer4(observed["layer4"])
+    for where, what, end in certificates.moments(state["site"], {name: observed}):
+        yield Sample("certificate_expiry_timestamp_seconds", end, {"service": where, "certificate": what})
+    deployed = state["deployed"]
+    if deployed["at"]:
+        yield Sample("deployment_timestamp_seconds", deployed["at"])
+    yield Sample("deployment_verified", not deployed["pending"])
+    yield Sample("files_drifted", sum(file["drifted"] for file in observed["files"]))
+
+
+def _vrrp(daemon: Mapping[str, Any]) -> Iterator[Sample]:
+    held = {vip for instance in daemon["instances"] for vip in instance["vips"]}
+    for instance in daemon["instances"]:
+        its = {"instance_name": instance["name"]}
+        for word in VRRP_STATES:
+            yield Sample("vrrp_state", word == instance["state"], {**its, "state": word})
+        yield Sample("vrrp_state_timestamp_seconds", instance["since"], its)
+        yield Sample("vrrp_became_master_total", instance["became_master"], its)
+    for vip in sorted(address.partition("/")[0] for address in held):
+        yield Sample("vip_held", vip in daemon["addresses"], {"vip": vip})
+    guard = daemon["guard"]
+    yield Sample("split_brain", bool(guard["split_brain"]))
+    yield Sample("vrrp_advertisements_ignored_total", sum(known["count"] for known in guard["ignored"].values()))
+    if guard["handed_over"]["at"]:
+        yield Sample("handover_timestamp_seconds", round(guard["handed_over"]["at"], 3))
+
+
+def _haproxy(daemon: Mapping[str, Any]) -> Iterator[Sample]:
+    yield Sample("haproxy_running", daemon["running"])
+    if daemon["failed_reloads"] is not None:
+        yield Sample("haproxy_failed_reloads", daemon["failed_reloads"])
+    yield Sample("haproxy_old_sessions", daemon["old_sessions"])
+    for peer, connected in sorted(daemon["peers"].items()):
+        yield Sample("haproxy_peer_connected", connected, {"peer": peer})
+    for service, nodes in daemon["services"].items():
+        for node, known in nodes.items():
+            its = {"service": service, "node": node}
+            if known["up"] is not None:
+                yield Sample("node_up", known["up"], its)
+            yield Sample("node_sessions", known["sessions"], its)
+
+
+def _layer4(known: Layer4) -> Iterator[Sample]:
+    if not known["deployed"]:
+        return
+    yield Sample("layer4_in_sync", in_sync(known))
+    for service, nodes in known["flows"].items():
+        for node, number in nodes.items():
+            yield Sample("layer4_connections", number, {"service": service, "node": node})
+    yield Sample("conntrack_entries", known["table"]["used"])
+    yield Sample("conntrack_entries_limit", known["table"]["room"])
+    mirror = known["mirror"]
+    if mirror["running"]:
+        yield Sample("mirror_entries", mirror["ours"], {"origin": "own"})
+        yield Sample("mirror_entries", mirror["taken"], {"origin": "other"})
+        yield Sample("mirror_waiting_messages", mirror["waiting"])
+
+
+def _line(sample: Sample) -> str:
+    labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in sample.labels.items())
+    # repr keeps a moment whole, where a shorter form would not.
+    return f"pacs_{sample.name}{f'{{{labels}}}' if labels else ''} {float(sample.value)!r}"
+
+
+def _escaped(value: str) -> str:
+    return str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def write(content: str, directory: str) -> None:
+    """Replace the file there as a whole; without the directory there is no node_exporter to read it."""
+    if not os.path.isdir(directory):
+        return
+    path = os.path.join(directory, FILE)
+    # node_exporter reads what ends in .prom.
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.write(content)
+    os.chmod(path + ".new", 0o644)
+    os.replace(path + ".new", path)

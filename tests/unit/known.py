@@ -1,0 +1,31 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a load balancer of a healthy pair knows of itself (`state.look` of roles/monitoring), for tests to change."""
+
+from __future__ import annotations
+
+from observations import NOW, pair, site
+
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
+
+SITE = {**site(), "former_services": []}
+STANDBY = {"state": "BACKUP", "priority": 253, "node_answers": True, "handed_over": None}
+MASTER = {**STANDBY, "state": "MASTER", "priority": 254}
+
+
+def seen(name, answer, change=lambda host: None):
+    """What that host of a pair knows, where the other one gives that answer."""
+    observed, other = pair()[name], {"lb1": "lb2", "lb2": "lb1"}[name]
+    change(observed)
+    return {
+        "at": NOW,
+        "name": name,
+        "site": SITE,
+        "deployed": {"at": NOW - 3600, "pending": False},
+        "observed": observed,
+        "others": {other: answer},
+        "problems": status.problems_from(name, SITE, observed, {other: answer}, NOW),
+        "notices": status.notices(SITE, {name: observed}, NOW),
+    }

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What node_exporter gets to read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from known import MASTER, SITE, STANDBY, seen
+from loadbalancer import metrics
+from observations import NOW, VIP, forwarders, node
+
+PROMTOOL = shutil.which("promtool")
+LINE = re.compile(r'^(?P<series>pacs_[a-z0-9_]+(?:\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})?) (?P<value>\S+)$')
+
+
+def series(known):
+    """By series its value."""
+    lines = metrics.text(known).splitlines()
+    found = [LINE.match(line) for line in lines if not line.startswith("#")]
+    assert all(found)
+    return {its["series"]: float(its["value"]) for its in found}
+
+
+def full():
+    """One that has something of everything."""
+    known = seen("lb1", STANDBY)
+    observed = known["observed"] = forwarders()["lb1"]
+    observed["haproxy"]["peers"] = {"lb2": True}
+    observed["haproxy"]["services"]["dicom"]["pacs2"] = node("DOWN", "L4CON", False, name="pacs2")
+    observed["keepalived"]["guard"]["handed_over"] = {"at": NOW - 60.5, "reason": "no node answers this host"}
+    observed["keepalived"]["guard"]["ignored"] = {"198.51.100.99": {"count": 7, "ttl": 64}}
+    observed["certificates"] = [
+        {"service": "web", "certificate": "/etc/ssl/pacs.pem", "not_after": NOW + 86400, "served": True, "problem": ""}
+    ]
+    entry = {"state": "maintenance", "since": NOW - 100, "by": "ops", "cut": False}
+    known["site"] = {**SITE, "states": {"dicom": {"pacs1": entry}}}
+    known["problems"] = [metrics.status.Problem("node_down", "pacs2", "It is down.", "Mend it.")]
+    return known
+
+
+def test_every_metric_is_written_and_has_its_meaning():
+    text = metrics.text(full())
+    assert re.findall(r"^# TYPE pacs_(\S+) ", text, re.MULTILINE) == list(metrics.METRICS)
+
+
+@pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed")
+def test_prometheus_accepts_it():
+    checked = subprocess.run([PROMTOOL, "check", "metrics"], input=metrics.text(full()), capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_what_a_holder_and_a_standby_say():
+    holder, standby = series(seen("lb1", STANDBY)), series(seen("lb2", MASTER))
+    assert holder['pacs_health{state="healthy"}'] == 1 and holder['pacs_health{state="down"}'] == 0
+    assert holder[f'pacs_vip_held{{vip="{VIP}"}}'] == 1 and standby[f'pacs_vip_held{{vip="{VIP}"}}'] == 0
+    assert holder['pacs_vrrp_state{instance_name="PACS",state="MASTER"}'] == 1
+    assert standby['pacs_vrrp_state{instance_name="PACS",state="MASTER"}'] == 0
+    assert holder["pacs_observed_timestamp_seconds"] == NOW and holder["pacs_deployment_verified"] == 1
+    assert not [name for name in holder if name.startswith("pacs_problems")]
+
+
+def test_what_is_wrong():
+    found = series(full())
+    assert found['pacs_problems{code="node_down"}'] == 1
+    assert found['pacs_node_up{service="dicom",node="pacs2"}'] == 0
+    assert found['pacs_node_out{service="dicom",node="pacs1",state="maintenance"}'] == NOW - 100
+    assert found["pacs_handover_timestamp_seconds"] == NOW - 60.5
+    assert found["pacs_vrrp_advertisements_ignored_total"] == 7
+
+
+def test_a_silent_peer():
+    assert series(seen("lb1", None))['pacs_peer_answers{peer="lb2"}'] == 0
+
+
+def test_a_name_cannot_forge_a_line():
+    known = full()
+    known["observed"]["haproxy"]["peers"] = {'x"} 1\npacs_split_brain 1\n\\': True}
+    lines = metrics.text(known).splitlines()
+    assert lines.count("pacs_split_brain 1") == 0 and lines.count("pacs_split_brain 0.0") == 1
+
+
+def test_it_is_replaced_as_a_whole_where_somebody_reads_it(tmp_path):
+    metrics.write("one 1\n", str(tmp_path / "nobody"))
+    assert not list(tmp_path.iterdir())
+    metrics.write("one 1\n", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["pacs_loadbalancer.prom"]
+    assert (tmp_path / metrics.FILE).stat().st_mode & 0o777 == 0o644
