@@ -83,8 +83,7 @@ def _services(site: Site, answers: Answers) -> Iterator[Problem]:
         yield Problem(
             "node_unanswered",
             name,
-            f"{what} on {name} {'does' if len(ends) == 1 else 'do'} not answer {answers['by']} directly: {why}. Clients"
-            " that have this node as theirs get no answer.",
+            f"{what} on {name} {'does' if len(ends) == 1 else 'do'} not answer {answers['by']} directly: {why}.",
             _fix(site, ends),
         )
 
