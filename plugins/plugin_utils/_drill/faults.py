@@ -26,12 +26,14 @@ class Fault:
 
     ``does``: continues a sentence that begins with its name. ``silence``: seconds that the web may be silent, by the
     failover profile. ``planned``: no request fails and no association breaks, at either layer.
+    ``forgets``: what it wrote last, or all of it, may be lost.
     """
 
     title: str
     does: str
     silence: Mapping[str, float] = field(default_factory=dict)
     planned: bool = False
+    forgets: bool = False
 
 
 FAULTS = {
@@ -40,5 +42,5 @@ FAULTS = {
     "haproxy_killed": Fault("HAProxy killed", "has its HAProxy killed, and kept down", always(0.1)),
     "haproxy_hung": Fault("HAProxy hangs", "has its HAProxy stopped by a signal, so that it hangs", always(2.5)),
     "cut_off": Fault("Cut off", "neither sends nor receives anything on the interfaces of the VIP", LOST_HOST),
-    "reboot": Fault("Rebooted", "reboots", always(0.1)),
+    "reboot": Fault("Rebooted", "reboots", always(0.1), forgets=True),
 }

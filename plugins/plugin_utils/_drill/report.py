@@ -73,10 +73,11 @@ def _fault(record: Mapping[str, Any], site: Mapping[str, Any], layer: int, names
     began = min(probe["began"] for probe in probes.values())
     ended = max(probe["ended"] for probe in probes.values())
     journal = record["journals"].get(record["target"], "")
-    periods = timeline.owners(record["journals"], vip_of(site), record["target"], began, ended)
+    periods = timeline.owners(record["journals"], vip_of(site), record["target"], began, ended, fault.forgets)
     holder = periods[-1]["host"] if periods else record["target"]
-    # A switchover writes neither word; what a host that reboots wrote last may be lost.
-    left = next((each["until"] for each in periods if each["host"] == record["target"]), began)
+    # A switchover writes neither word, and what a host that reboots wrote may be lost. The VIP may not have moved.
+    had = [each["until"] for each in periods if each["host"] == record["target"]]
+    left = next((until for until in had if until < ended), began)
     at = timeline.moment(journal, "fault") or left
     undone = timeline.moment(journal, "undone") or ended
     web = probes.get("web")

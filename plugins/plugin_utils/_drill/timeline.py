@@ -29,10 +29,13 @@ def moment(journal: str, word: str) -> float | None:
     return next((when for when, text in entries(journal) if text == word), None)
 
 
-def owners(journals: Mapping[str, str], vip: str, holder: str, began: float, ended: float) -> list[dict]:
+def owners(
+    journals: Mapping[str, str], vip: str, holder: str, began: float, ended: float, forgets: bool = False
+) -> list[dict]:
     """Return the periods in which a host had the VIP on an interface, as ``host``, ``since`` and ``until``.
 
-    ``holder``: who had it when it ``began``. A host that was cut off may have it as long as another one.
+    ``holder``: who had it when it ``began``. A host that was cut off may have it as long as another one; a holder that
+    ``forgets`` what it wrote last had it until another one took it.
     """
     change = re.compile(rf"(Deleted )?\d+: \S+\s+inet6? {re.escape(vip)}/")
     periods = []
@@ -47,6 +50,11 @@ def owners(journals: Mapping[str, str], vip: str, holder: str, began: float, end
                 since = None
         if since is not None:
             periods.append({"host": host, "since": since, "until": ended})
+    if forgets:
+        taken = min((period["since"] for period in periods if period["host"] != holder), default=ended)
+        for period in periods:
+            if period["host"] == holder:
+                period["until"] = min(period["until"], taken)
     return sorted(periods, key=lambda period: period["since"])
 
 

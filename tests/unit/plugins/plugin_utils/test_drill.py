@@ -90,6 +90,15 @@ def test_the_owner_is_who_has_the_address_and_two_may():
     assert [each["until"] for each in timeline.owners(kept_by_both, VIP, "lb1", began, ended)] == [ended, ended]
 
 
+def test_a_host_that_reboots_and_has_lost_its_record_had_the_vip_until_another_took_it():
+    report = drilled([{**record("reboot"), "journals": {**journals(), "lb1": ""}}])
+    (fault,) = report["faults"]
+    assert fault["at"] == pytest.approx(AT + 0.6)
+    assert [(each["host"], each["until"]) for each in fault["owners"]] == [("lb1", 0), ("lb2", fault["ended"])]
+    assert kept(report)["VIP moved"] is True
+    assert "The moment of the fault" in page(report)
+
+
 def test_the_fault_begins_and_ends_when_the_host_says_so():
     (fault,) = drilled([record()])["faults"]
     assert (fault["at"], fault["undone"], fault["began"], fault["holder"]) == (AT, HOLD, -4, "lb2")
@@ -156,8 +165,10 @@ def test_a_switchover_begins_when_the_vip_leaves_and_may_not_move_it_at_all():
     report = drilled([its])
     assert report["faults"][0]["at"] == pytest.approx(AT + 0.6)
     assert (kept(report)["VIP moved"], kept(report)["dicom: failed requests"]) == (True, True)
-    its["journals"] = {}
-    assert kept(drilled([its]))["VIP moved"] is False
+    its["journals"] = dict.fromkeys(journals(), "")
+    report = drilled([its])
+    assert kept(report)["VIP moved"] is False
+    assert "The moment of the move" in page(report)
 
 
 def test_a_fault_that_did_not_heal_is_a_miss_and_the_rest_is_not_tried():
