@@ -13,7 +13,7 @@ help:
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
-	@echo "make operations            what people do to the pair, at layer 4: reboots and removals too"
+	@echo "make operations            what people do to the pair: ways back, upgrades, reboots and removals too: [LAYER=4]"
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4], or STEPS=\"...\""
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
@@ -105,13 +105,14 @@ interruptions: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 interruptions: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
 
-# In the lab "spare", at layer 4; `make test` has most of it at layer 7.
+# In the lab "spare". `make test` has only what is in tests/, at layer 7. TESTS="..." names files, or tests of them.
 operations: export PACS_LAB := spare
-operations: export PACS_LAYER := 4
+operations: export PACS_LAYER := $(or $(LAYER),4)
 operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
-	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose $(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns upgrade removals))
+	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose \
+	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,ways_back upgrade removals))
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench

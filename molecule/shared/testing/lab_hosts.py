@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's hosts by name."""
+"""The lab's hosts by name, and what was measured on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
-from pair import CACHE, module, the_holder
+from pair import CACHE, MEASURED, module, the_holder
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +32,10 @@ def vip():
 def holder(lab, vip):
     """The load balancer on which the VIP is; there is exactly one."""
     return the_holder(lab, vip)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if MEASURED:
+        terminalreporter.section("measured")
+    for name, what in MEASURED:
+        terminalreporter.write_line(f"{name}: {what}")

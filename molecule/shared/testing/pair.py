@@ -19,8 +19,16 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[3]
 PAIR = ("lb1", "lb2")
 AE = "INFINITT"
-CONFIGURATION = "sha256sum /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf"
+CONFIGURATION = (
+    "find /etc/haproxy/haproxy.cfg /etc/keepalived/keepalived.conf /etc/layer4 -type f 2>/dev/null | sort"
+    " | xargs sha256sum"
+)
+ASSOCIATION = {"port": 104, "check": "association", "interval": 100, "timeout": 5}
+FORWARDED = os.environ.get("PACS_LAYER") == "4"
+# What no planned move breaks. At layer 7 it would wait for the end of an association, and holds requests for a second.
+UNBROKEN = ASSOCIATION if FORWARDED else {"timeout": 3}
 STOP = "/run/lab-traffic-ends"
+MEASURED: list[tuple[str, str]] = []  # what clients and kernels have seen, by test; shown at the end
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pacs.loadbalancer"
 
 
@@ -102,6 +110,10 @@ def traffic(lab, vip, **more):
         finally:
             lab["modality"].check_output(f"touch {STOP}")
         seen.update(result(probe.communicate()[0]))
+    measured(
+        f"{arguments['check']}, port {arguments['port']}: {seen['failures']} of {seen['requests']} failed,"
+        f" longest wait {seen['latency_ms']['max']} ms"
+    )
 
 
 def haproxy(host, command):
@@ -163,6 +175,11 @@ def owners(lab, vip):
         elif number == 0 and since > began:
             seen["nobody"] = max(seen["nobody"], moment - since)
         number, since = number + change, moment
+    measured(f"the VIP: two owners for {seen['both']:.2f} s, none for {seen['nobody']:.2f} s")
+
+
+def measured(what):
+    MEASURED.append((os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split(" ")[0], what))
 
 
 def other(holder):

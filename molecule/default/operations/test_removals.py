@@ -2,22 +2,22 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Load balancers that are rebooted, taken away and brought back at layer 4, while an association goes on. The last test
+"""Load balancers that are rebooted, taken away and brought back under traffic: at layer 4 an association. The last test
 leaves nothing deployed.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import threading
 from contextlib import contextmanager
 
 import pytest
-from pair import PAIR, holds, other, owners, play, the_holder, traffic
-
-pytestmark = pytest.mark.skipif(os.environ.get("PACS_LAYER") != "4", reason="at layer 4: make operations")
-ASSOCIATION = {"port": 104, "check": "association", "interval": 100, "timeout": 5}
+from pair import FORWARDED, PAIR, REPOSITORY, UNBROKEN, holds, measured, other, owners, play, the_holder, traffic
 
 # A container has its machine's boot id, by which Ansible sees that a host has rebooted.
 BOOT_ID = r"""
@@ -65,11 +65,11 @@ def rebootable(lab):
         lab[name].check_output("sh -ec %s", BOOT_ID)
 
 
-def test_an_upgrade_that_needs_reboots_breaks_no_association(lab, vip, holder, rebootable):
+def test_an_upgrade_that_needs_reboots_breaks_nothing(lab, vip, holder, rebootable):
     before = {name: lab[name].check_output("cat /proc/sys/kernel/random/boot_id") for name in PAIR}
     for name in PAIR:
         lab[name].check_output("touch /run/reboot-required")
-    with power_button(), traffic(lab, vip, **ASSOCIATION) as held:
+    with power_button(), traffic(lab, vip, **UNBROKEN) as held:
         done = play("upgrade", infinitt_packages="all")
     assert done.code == 0, done.said
     after = {name: lab[name].check_output("cat /proc/sys/kernel/random/boot_id") for name in PAIR}
@@ -91,27 +91,44 @@ def test_a_drill_that_reboots_the_holder_heals(lab, vip, holder, rebootable, tmp
         )
     assert done.code == 0, done.said
     assert len(list(tmp_path.glob("*.html"))) == 1
+    (fault,) = json.loads(next(tmp_path.glob("*.json")).read_text())["faults"]
+    kept = {verdict["what"]: verdict["kept"] for verdict in fault["verdicts"]}
+    assert kept["VIP moved"] and kept["healthy afterwards"], fault["verdicts"]
+    assert kept["association"] or not FORWARDED, fault["verdicts"]
+    for verdict in fault["verdicts"]:
+        measured(f"{verdict['what']}: {verdict['measured']}, to reach: {verdict['to_reach']}")
     assert play("status").code == 0
 
 
-def test_the_holder_is_removed_and_brought_back_under_an_association(lab, vip, holder):
-    with traffic(lab, vip, **ASSOCIATION) as held, owners(lab, vip) as had:
+def test_the_holder_is_removed_and_brought_back_and_nobody_notices(lab, vip, holder):
+    with traffic(lab, vip, **UNBROKEN) as held, owners(lab, vip) as had:
         removed = play("remove_loadbalancer", infinitt_host=holder)
         back = play("site")
     assert removed.code == 0, removed.said
     assert back.code == 0, back.said
     assert held["failures"] == 0, held["outages"]
     assert had["both"] == 0 and had["nobody"] < 1, had
+    assert the_holder(lab, vip) == other(holder)
     assert play("status").code == 0
 
 
-def test_the_last_one_is_removed_by_force_alone_and_ends_what_it_carries(lab, vip, holder):
-    with traffic(lab, vip, **ASSOCIATION) as held:
+@pytest.fixture
+def alone(holder, tmp_path):
+    """The inventory without the other load balancer."""
+    shutil.copytree(REPOSITORY / "inventory/lab", tmp_path, dirs_exist_ok=True)
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text(re.sub(rf"(?m)^ *{other(holder)}:.*\n", "", hosts.read_text()))
+    return ("--inventory", str(tmp_path))
+
+
+def test_the_last_one_is_removed_by_force_alone_and_ends_what_it_carries(lab, vip, holder, alone):
+    with traffic(lab, vip, **UNBROKEN) as held:
         assert play("remove_loadbalancer", infinitt_host=other(holder)).code == 0
-        refused = play("remove_loadbalancer", infinitt_host=holder)
-        assert refused.code != 0 and "is the last load balancer" in refused.said, refused.said
-        assert holds(lab[holder], vip)
-        removed = play("remove_loadbalancer", infinitt_host=holder, infinitt_force="true")
+        refused = play("remove_loadbalancer", *alone, infinitt_host=holder)
+    assert refused.code != 0 and "is the last load balancer" in refused.said, refused.said
+    assert held["failures"] == 0 and the_holder(lab, vip) == holder, held["outages"]
+    with traffic(lab, vip, **UNBROKEN) as held:
+        removed = play("remove_loadbalancer", *alone, infinitt_host=holder, infinitt_force="true")
     assert removed.code == 0, removed.said
     assert held["failures"] > 0, "somebody serves the VIP still"
     assert not any(holds(lab[name], vip) for name in PAIR)
