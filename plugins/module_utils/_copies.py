@@ -52,6 +52,13 @@ class Copies:
             self._index = {"deployed": of, "files": {}}
             store(self._index_path, self._index)
 
+    def replace(self, other: Copies) -> None:
+        """Become the other. Where nothing is kept here, the other stays."""
+        if self._index:
+            shutil.rmtree(other._directory, ignore_errors=True)
+            os.replace(self._directory, other._directory)
+            other._index, self._index = self._index, {}
+
     def add(self, files: dict[str, File | None]) -> list[str]:
         """Copy those that are not kept yet; return their paths."""
         kept = self._index.setdefault("files", {})

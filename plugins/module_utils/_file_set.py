@@ -9,6 +9,7 @@ A set has a directory of its own (0700, files in it 0600)::
     deployed.json    what was deployed last: fingerprint, when, by whom, in which change of the site, the SHA-256 of
                      each file and what validates it, the directories made
     former/          the files as they were before that change
+    earlier/         what former/ was before that change, until it is confirmed: it may come to nothing
     original/        the files as they were before the first deployment
 
 Each file is replaced atomically: whenever a run is killed, each is the former or the new one, whole. A deployment by a
@@ -57,6 +58,7 @@ class FileSet:
         self._directory = os.path.join(DIRECTORY, name)
         self._record_path = os.path.join(self._directory, "deployed.json")
         self._former = Copies(os.path.join(self._directory, "former"))
+        self._earlier = Copies(os.path.join(self._directory, "earlier"))
         self._original = Copies(os.path.join(self._directory, "original"))
         self.record = load(self._record_path)
 
@@ -68,15 +70,18 @@ class FileSet:
 
     def before(self, changes: list[str]) -> tuple[list[Wanted], str]:
         """Return what was deployed before these changes, and its fingerprint; what is there, where another made it."""
-        record, copies = self.record, Copies("")
+        record, kept = self.record, []
         if record.get("change") in changes:
-            record, copies = self._former.of, self._former
-            if not copies.paths():
+            # The next change has come to nothing, or was killed before anything of it was recorded.
+            begun = self._former.of == record or not self._former.paths()
+            kept = [self._earlier, self._former] if begun else [self._former]
+            record = kept[0].of
+            if not kept[0].paths():
                 raise Refused("What was there before the last change of %s is not kept here." % self._record_path)
         files = [
             Wanted(file, record.get("validate", {}).get(path, []), path in record.get("secret", []))
             for path in record.get("files", {})
-            if (file := copies.get(path) if path in copies.paths() else atomic.read(path))
+            if (file := _oldest(path, kept))
         ]
         return files, record.get("fingerprint", "")
 
@@ -159,6 +164,7 @@ class FileSet:
         change = self.record.get("change")
         ours = self.record.get("pending") or change and change == author()["change"]
         if self._former.of != self.record and not ours:
+            self._former.replace(self._earlier)
             self._former.begin(self.record)
         self._former.add({path: comparison.here[path] for path in comparison.changing})
 
@@ -185,6 +191,7 @@ class FileSet:
         if self.record.get("pending"):
             self.record = {**self.record, "change": change, "pending": False}
             store(self._record_path, self.record)
+            self._earlier.begin({})
 
 
 def names() -> list[str]:
@@ -205,6 +212,11 @@ def author() -> dict:
         "act": lock.get("act", ""),
         "change": lock.get("run", ""),
     }
+
+
+def _oldest(path: str, kept: list[Copies]) -> File | None:
+    """Return it as it was in the first of these that has it, or else as it is."""
+    return next((copies.get(path) for copies in kept if path in copies.paths()), atomic.read(path))
 
 
 def _put_back(path: str, file: File | None) -> None:

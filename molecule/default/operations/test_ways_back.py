@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What makes things worse is taken back by itself, unless it is forced: a change by site.yml, and a planned move; killed
-or not. What a person takes back then is the change before it.
+"""What makes things worse is taken back by itself, unless it is forced: a change by site.yml, and a planned move;
+killed or not. What a person takes back then is the change before it.
 """
 
 from __future__ import annotations

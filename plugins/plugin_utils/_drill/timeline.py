@@ -38,7 +38,7 @@ def owners(
     ``forgets`` what it wrote last had it until another one took it.
     """
     change = re.compile(rf"(Deleted )?\d+: \S+\s+inet6? {re.escape(vip)}/")
-    periods = []
+    periods: list[dict] = []
     for host, journal in journals.items():
         since = began if host == holder else None
         for when, text in entries(journal):

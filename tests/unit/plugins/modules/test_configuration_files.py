@@ -213,7 +213,7 @@ def test_former_files_are_for_root_alone(host):
         path.name: path.stat().st_mode & 0o777 for path in host.records.rglob("*") if path.parent != host.directory
     }
     files = {"deployed.json": 0o600, "0": 0o600, "index.json": 0o600}
-    assert modes == {"set": 0o700, "former": 0o700, "original": 0o700, **files}
+    assert modes == {"set": 0o700, "former": 0o700, "earlier": 0o700, "original": 0o700, **files}
 
 
 def test_drift_is_what_was_not_deployed(host):
@@ -350,6 +350,46 @@ def test_a_change_that_was_not_confirmed_is_undone_without_a_trace(host, run):
     host.run(host.file("daemon.conf", "three\n"), fingerprint="three")
     host.run(undo=["C"])
     assert host.tree() == before and _site_record.read() == kept
+
+
+@pytest.mark.parametrize("back", [{"undo": ["C"]}, {"state": "restored"}], ids=["taken back", "refused by a reload"])
+def test_after_a_change_that_came_to_nothing_the_one_before_it_can_be_undone(host, run, back):
+    for name in ("A", "B"):
+        run(name)
+        host.run(host.file("daemon.conf", name), host.file(f"lib/{name}.py", name), fingerprint=name)
+        _site_record.confirm({"is": name})
+    for _attempt in range(2):
+        run("C")
+        host.run(host.file("daemon.conf", "C"))
+        host.run(**back)
+        assert host.tree() == {"daemon.conf": "B", "lib": None, "lib/B.py": "B"}
+    run("R")
+    host.run(undo=["B"])
+    assert host.tree() == {"daemon.conf": "A", "lib": None, "lib/A.py": "A"}
+    _site_record.confirm({"is": "A"})
+    assert not (host.records / "set/earlier").exists(), "it may hold keys"
+
+
+def test_a_change_that_was_killed_before_it_was_recorded_hides_none(host, run):
+    """Nothing is pending then, and the change before it is the last one."""
+    directory, moment = host.directory, 0
+    while True:
+        host.directory = directory / str(moment)
+        host.directory.mkdir()
+        host.records = host.directory / "records"
+        for name in ("A", "B"):
+            run(name)
+            host.run(host.file("one", name), host.file("two", "same"), fingerprint=name)
+            _site_record.confirm({"is": name})
+        run("C")
+        if not host.run_killed(host.file("one", "C"), host.file("two", "C"), moment=moment):
+            break
+        pending = _site_record.read()["sets"]["set"]["pending"]
+        run("R")
+        host.run(undo=["C"] if pending else ["B"])
+        assert host.tree() == ({"one": "B", "two": "same"} if pending else {"one": "A", "two": "same"}), moment
+        moment += 1
+    assert moment >= 8
 
 
 def test_what_worked_before_a_change_is_kept_until_it_has_come_to_its_end(host, run):
