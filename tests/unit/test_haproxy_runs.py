@@ -58,6 +58,32 @@ def up(admin):
     }
 
 
+def fetch(url, source):
+    """What Prometheus is answered from that address."""
+    with socket.create_connection((url[0], url[1]), timeout=5, source_address=(source, 0)) as client:
+        client.sendall(f"GET {url[2]} HTTP/1.0\r\n\r\n".encode())
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+        return answer.decode()
+
+
+def test_the_metrics_are_for_those_who_were_named(tmp_path):
+    of = build(infinitt_metrics={"port": 11901, "allowed_sources": ["198.51.100.50"]})
+    assert of.problems == []
+    text = rendering.render({"metrics": ({}, as_dict(of))})["metrics"]["lb1"]["haproxy"]
+    page = ("127.51.100.11", 11901)
+    # The services' own ports are another test's.
+    ports = {f":{port}\n": f":{port + 11000}\n" for port in (80, 104, 105, 204)}
+    with haproxy(text, tmp_path, replaced=ports) as admin:
+        until(lambda: os.path.exists(admin))
+        metrics = fetch((*page, "/metrics"), "127.51.100.50")
+        assert 'haproxy_server_status{proxy="dicom",server="pacs1",state="UP"}' in metrics
+        assert fetch((*page, "/"), "127.51.100.50").startswith("HTTP/1.1 404 ")
+        with pytest.raises(ConnectionResetError):
+            fetch((*page, "/metrics"), "127.51.100.51")
+
+
 def refused(address, port):
     with socket.create_connection((address, port), timeout=5) as client:
         client.sendall(b"hello")

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import former as former_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, modalities, sources, vips
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, metrics, modalities, sources, vips
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
@@ -85,10 +85,16 @@ def build(
     )
     if site_nodes and vip and not its_services and not problems:
         problems.note("infinitt_services", "disables every service", "leave at least one enabled")
-    if given["infinitt_stats_port"] == peers_port:
-        problems.note(
-            "infinitt_stats_port", f"is {peers_port}, where HAProxy listens for its peers", "give another port"
-        )
+    its_metrics = metrics.read(problems, given["infinitt_metrics"])
+    own_ports = {peers_port: "HAProxy's peers"}
+    for subject, port, what in (
+        ("infinitt_stats_port", given["infinitt_stats_port"], "the stats page"),
+        ("infinitt_metrics.port", its_metrics and its_metrics.port, "the metrics"),
+    ):
+        if port in own_ports:
+            problems.note(subject, f"is {port}, which is for {own_ports[port]}", "give another port")
+        elif port:
+            own_ports[port] = what
     former = given["infinitt_former_vips"] or []
     former_.check(problems, former, vip, service_vips)
     written_vips = vips.written(vip, former, service_vips)
@@ -102,8 +108,7 @@ def build(
         written_vips,
         its_services,
         node_names,
-        peers_port,
-        given["infinitt_stats_port"],
+        own_ports,
         given["infinitt_mirror_encrypted"],
     )
     its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])
@@ -118,6 +123,7 @@ def build(
         unattended_upgrades=given["infinitt_unattended_upgrades"],
         peers_only=given["infinitt_peers_only"],
         stats_port=given["infinitt_stats_port"],
+        metrics=its_metrics,
         on_event=given["infinitt_on_event"] or [],
         maintenance_page=given["infinitt_maintenance_page"] or "",
         states=node_states,

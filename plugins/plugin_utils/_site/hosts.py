@@ -26,14 +26,14 @@ def read(
     written_vips: Mapping[str, WrittenVip],
     services: Sequence[Service],
     nodes: Mapping[str, str],
-    peers_port: int,
-    stats_port: int | None,
+    own_ports: Mapping[int, str],
     encrypted: bool,
 ) -> tuple[dict[str, Host], list[dict[str, str]]]:
     """Return every load balancer that was asked, and the peers: name and address of all.
 
     ``inventory``: see ``build``. ``written_vips``: by address. ``nodes``: the name of each node, by address.
-    ``encrypted``: whether the mirror is to be.
+    ``own_ports``: on which HAProxy listens at each host's own address, and for what. ``encrypted``: whether the mirror
+    is to be.
     """
     written = {}
     seen = {}
@@ -74,9 +74,7 @@ def read(
             for service in services
             for port in service.ports()
         ]
-        ports.append({"address": own[name], "port": peers_port, "for": "HAProxy's peers"})
-        if stats_port:
-            ports.append({"address": own[name], "port": stats_port, "for": "the stats page"})
+        ports += [{"address": own[name], "port": port, "for": what} for port, what in own_ports.items()]
         hosts[name] = Host(
             name=name,
             address=own[name],

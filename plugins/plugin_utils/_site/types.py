@@ -207,6 +207,14 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """HAProxy's own metrics, on each load balancer's own address, for these networks alone."""
+
+    port: int
+    allowed_sources: list[str]
+
+
+@dataclass(frozen=True)
 class Site:
     """The whole site, or the reasons why there is none (``problems``, one sentence each).
 
@@ -227,6 +235,7 @@ class Site:
     unattended_upgrades: str = "exclude"
     peers_only: bool = True
     stats_port: int | None = None
+    metrics: Metrics | None = None
     on_event: list[str] = field(default_factory=list)
     strangers: dict[str, list[str]] = field(default_factory=dict)
     maintenance_page: str = ""

@@ -61,6 +61,7 @@ VARIABLES = (
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
     Variable("infinitt_on_event", SITE, values.command),
     Variable("infinitt_maintenance_page", SITE, values.page),
+    Variable("infinitt_metrics", SITE, None),
     Variable("infinitt_modalities", SITE, None),
     Variable("infinitt_address", HOST, addresses.address),
     Variable("infinitt_interface", HOST, addresses.interface),
@@ -126,6 +127,10 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "timeout": values.duration,
     "tls": lambda value: value,  # a mapping: read by tls.read
     "node_tls": lambda value: value,  # likewise, by node_tls.read
+}
+METRICS_KEYS: dict[str, Callable[[Any], Any]] = {
+    "port": values.port,
+    "allowed_sources": addresses.networks,
 }
 MODALITY_KEYS: dict[str, Callable[[Any], Any]] = {
     "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),

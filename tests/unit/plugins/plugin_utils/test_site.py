@@ -310,6 +310,23 @@ WRONG = {
         {"infinitt_failover": "quick"},
         ["infinitt_failover is 'quick'; give one of standard, fast, conservative"],
     ),
+    "metrics for everybody": (
+        {"infinitt_metrics": {"port": 9101}},
+        ["infinitt_metrics.allowed_sources is not set; give the address of Prometheus"],
+    ),
+    "metrics on another's port": (
+        {"infinitt_metrics": {"port": "1024", "allowed_sources": "198.51.100.50"}},
+        ["infinitt_metrics.port is 1024, which is for HAProxy's peers; give another port."],
+    ),
+    "metrics on the port of the stats page": (
+        {
+            "infinitt_stats_port": 9101,
+            "infinitt_stats_password": "secret",
+            "infinitt_metrics": {"allowed_sources": ["198.51.100.50"]},
+        },
+        ["infinitt_metrics.port is 9101, which is for the stats page; give another port."],
+    ),
+    "a metric of what": ({"infinitt_metrics": {"ports": 9101}}, ["infinitt_metrics"]),
     "stats without password": (
         {"infinitt_stats_port": 8404},
         ["infinitt_stats_password is not set although infinitt_stats_port is"],
@@ -455,7 +472,7 @@ def test_nodes_whose_names_give_the_same_id_are_refused():
 
 def test_the_stats_page_does_not_take_the_peers_port():
     assert build(infinitt_stats_port="1024", infinitt_stats_password="secret").problems == [
-        "infinitt_stats_port is 1024, where HAProxy listens for its peers; give another port."
+        "infinitt_stats_port is 1024, which is for HAProxy's peers; give another port."
     ]
 
 

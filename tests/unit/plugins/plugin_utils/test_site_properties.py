@@ -164,6 +164,9 @@ SITE = {
         alphabet=[char for char in string.printable[:94] if char != "'"], min_size=1, max_size=128
     ),
 }
+SITE["infinitt_metrics"] = st.just({}) | st.fixed_dictionaries(
+    {"allowed_sources": SERVICE["allowed_sources"]}, optional={"port": both(st.integers(1, 65535))}
+)
 SITE["infinitt_modalities"] = st.lists(
     st.fixed_dictionaries(
         {"name": names | st.integers(0, 99), "address": st.ip_addresses().map(str), "ae": titles},
@@ -393,7 +396,7 @@ def test_every_section_stands_where_it_should(accepted):
             for service in site.services
             if (service.client_connections or service.client_rate) and not service.route_of
         ]
-        expected += [("frontend", "_stats")] * bool(site.stats_port)
+        expected += [("frontend", "_stats")] * bool(site.stats_port) + [("frontend", "_metrics")] * bool(site.metrics)
         found = re.findall(r"^(\w+) (\S+)$", text["haproxy"], re.MULTILINE)
         if sorted(found) != sorted(expected):
             return f"haproxy.cfg has the sections {found}"
