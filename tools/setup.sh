@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-unit=(haproxy keepalived nftables conntrack conntrackd wireguard-go wireguard-tools)
+unit=(haproxy keepalived nftables conntrack conntrackd prometheus wireguard-go wireguard-tools)
 lab=("${unit[@]}" aardvark-dns catatonit crun iptables mmdebstrap netavark openssh-client podman runc shellcheck uidmap)
 
 stop() {
