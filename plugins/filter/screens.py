@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, preflight, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, drift, preflight, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens import data
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.preflight import preflight_table as table
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen as screen
 
@@ -32,6 +33,26 @@ def status_screen(site, observed, hosts, now=None):
     )
 
 
+def status_data(site, observed, hosts, now=None):
+    now = time.time() if now is None else now
+    return data.status_data(
+        now,
+        {name: {key: its for key, its in host.items() if key != "deployed"} for name, host in observed.items()},
+        {name: drift.deployed(host.get("deployed", ())) for name, host in observed.items()},
+        status.problems(site, observed, hosts, now),
+        status.notices(site, observed, now),
+    )
+
+
+def status_summary(site, known):
+    return data.status_summary(known, status.vips(site, known["observed"]))
+
+
 class FilterModule:
     def filters(self):
-        return {"preflight_table": preflight_table, "status_screen": status_screen}
+        return {
+            "preflight_table": preflight_table,
+            "status_data": status_data,
+            "status_screen": status_screen,
+            "status_summary": status_summary,
+        }

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""site.yml as Tower runs it, against the lab `tower`.
+"""site.yml and status.yml as Tower runs them, against the lab `tower`.
 
 ansible-runner gets a plain clone as its project, an inventory, a survey's answers (all of them strings, some empty), an
 SSH key and become. It runs as a user who can write only to its private data directory and has nothing of Ansible in its
@@ -144,12 +144,23 @@ def as_user(private_data, environment):
 
 
 @pytest.fixture(scope="module")
-def events(as_user, private_data):
-    """The events of the job, in order."""
+def job(as_user, private_data):
+    """Run a playbook of the project as a job; return its events, in order."""
     as_user("test", "!", "-w", "project")
-    as_user("ansible-runner", "run", private_data, "--playbook", "playbooks/site.yml", "--ident", "job")
-    read = [json.loads(path.read_text()) for path in (private_data / "artifacts/job/job_events").glob("*.json")]
-    return sorted(read, key=lambda event: event["counter"])
+
+    def run_job(playbook):
+        as_user("ansible-runner", "run", private_data, "--playbook", f"playbooks/{playbook}.yml", "--ident", playbook)
+        directory = private_data / "artifacts" / playbook / "job_events"
+        read = [json.loads(path.read_text()) for path in directory.glob("*.json")]
+        return sorted(read, key=lambda event: event["counter"])
+
+    return run_job
+
+
+@pytest.fixture(scope="module")
+def events(job):
+    """Those of the deployment."""
+    return job("site")
 
 
 def test_deploys_both_load_balancers(events):
@@ -186,3 +197,12 @@ def test_vip_answers(events):
     web.close()
     assert answer.status == 200
     assert answer.headers["X-Node"] in ("pacs1", "pacs2")
+
+
+def test_status_tells_the_next_job(events, job):
+    (vip,) = ask("lb1", "{{ infinitt_vip }}").values()
+    # What a workflow's next node gets as variables.
+    told = job("status")[-1]["event_data"]["artifact_data"]["loadbalancer_status"]
+    assert (told["health"], told["problems"]) == ("healthy", [])
+    assert [*told["vips"]] == [vip.partition("/")[0]]
+    assert told["vips"][vip.partition("/")[0]] in (["lb1"], ["lb2"])

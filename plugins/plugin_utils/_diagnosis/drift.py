@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import calendar
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import daemons
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
@@ -19,6 +22,15 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.probl
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
 
 SHOWN_DIFFERENCES = 3
+
+
+def deployed(sets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return when any of these sets of files was deployed last, in seconds since the epoch (0: never), and whether that
+    is pending.
+    """
+    known = [its for its in sets if its.get("when")]
+    moments = [calendar.timegm(time.strptime(its["when"], "%Y-%m-%dT%H:%M:%SZ")) for its in known]
+    return {"at": max(moments, default=0), "pending": any(its.get("pending") for its in known)}
 
 
 def drifted(name: str, host: Host) -> Iterator[Problem]:

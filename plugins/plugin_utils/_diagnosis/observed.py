@@ -215,8 +215,9 @@ class Host(TypedDict, total=False):
     nftables) and ``wireguard`` (whether its kernel has it); ``certificates``, where another tool writes some.
     verify: ``endpoints`` of all nodes, ``owners``, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
-    deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``updates`` (by package, for how many seconds
-    its security update has waited), where it forwards ``layer4``, and where another tool writes some ``certificates``.
+    deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``deployed`` (``when`` each set of files was,
+    and whether that is ``pending``), ``updates`` (by package, for how many seconds its security update has waited),
+    where it forwards ``layer4``, and where another tool writes some ``certificates``.
     """
 
     endpoints: list[Endpoint]
@@ -232,6 +233,7 @@ class Host(TypedDict, total=False):
     visits: list[Visit]
     certificates: list[Certificate]
     fingerprints: Mapping[str, str]
+    deployed: Sequence[Mapping[str, Any]]
     updates: Mapping[str, int]
 
 

@@ -87,6 +87,7 @@ VARIABLES = (
     Variable("infinitt_check_store", RUN, Text(values.NAME, "give the name of a service, such as dicom")),
     Variable("infinitt_check_calling_ae", RUN, values.ae_title),
     Variable("infinitt_check_timeout", RUN, values.duration, default=5),
+    Variable("infinitt_format", RUN, Choice(("screen", "json")), default="screen"),
 )
 SITE_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == SITE}
 HOST_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == HOST}

@@ -89,7 +89,8 @@ def test_for_a_program():
         "text",
         "remedy",
     }
-    assert known["observed"]["keepalived"]["instances"][0]["state"] == "MASTER"
+    assert known["observed"]["lb1"]["keepalived"]["instances"][0]["state"] == "MASTER"
+    assert known["deployed"] == {"lb1": {"at": NOW - 3600, "pending": False}} and list(known["others"]) == ["lb2"]
 
 
 def test_what_is_kept_is_what_was_known(tmp_path, monkeypatch):

@@ -49,6 +49,35 @@ def test_screens_are_text():
     assert FILTERS["status_screen"](site(), pair(), HOSTS, NOW).startswith("VIP 198.51.100.10: active on lb1 since")
 
 
+def test_a_summary_is_short_however_much_is_wrong():
+    observed = pair()
+    known = FILTERS["status_data"](site(), observed, HOSTS, NOW)
+    assert FILTERS["status_summary"](site(), known) == {
+        "health": "healthy",
+        "at": "2026-11-24T15:05:52Z",
+        "vips": {"198.51.100.10": ["lb1"]},
+        "problems": [],
+        "problems_in_all": 0,
+        "notices": [],
+    }
+    many = {**known, "problems": [{"code": "node_down"}] * 50, "notices": [{"code": "versions_differ"}] * 50}
+    summary = FILTERS["status_summary"](site(), many)
+    assert (len(summary["problems"]), summary["problems_in_all"]) == (20, 50)
+    assert summary["notices"] == ["versions_differ"]
+
+
+def test_what_was_deployed_is_the_latest_of_all_sets():
+    observed = pair()
+    observed["lb2"]["deployed"] = [
+        {},
+        {"when": "2026-11-24T15:05:52Z", "pending": False},
+        {"when": "2026-11-24T15:05:50Z", "pending": True},
+    ]
+    known = FILTERS["status_data"](site(), observed, HOSTS, NOW)
+    assert known["deployed"] == {"lb1": {"at": 0, "pending": False}, "lb2": {"at": NOW, "pending": True}}
+    assert "deployed" not in known["observed"]["lb2"]
+
+
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_has_its_documentation(name):
     sidecar = yaml.safe_load((DIRECTORY / f"{name}.yml").read_text())

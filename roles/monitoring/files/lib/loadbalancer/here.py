@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import calendar
 import json
 import os
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +23,7 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils import (
     _site_record,
     _systemd,
 )
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import drift
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Host
 
 # As the modules have them by default.
@@ -61,10 +60,8 @@ def site() -> dict[str, Any]:
 
 
 def deployed() -> dict[str, Any]:
-    """Return when files were deployed last, in seconds since the epoch (0: never), and whether that is pending."""
-    sets = _site_record.read()["sets"].values()
-    moments = [calendar.timegm(time.strptime(its["when"], "%Y-%m-%dT%H:%M:%SZ")) for its in sets if its["when"]]
-    return {"at": max(moments, default=0), "pending": any(its["pending"] for its in sets)}
+    """Return when files were deployed last, and whether that is pending."""
+    return drift.deployed(_site_record.read()["sets"].values())
 
 
 def name(of: Mapping[str, Any]) -> str:

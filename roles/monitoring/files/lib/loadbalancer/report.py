@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.data import status_data
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import page, section
 
@@ -55,11 +55,14 @@ def screen(state: dict[str, Any], now: float) -> str:
 
 def as_json(state: dict[str, Any]) -> str:
     """The same for a program."""
-    known = {
-        **state,
-        "health": status.health(state["problems"]),
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state["at"])),
-        **{key: [problem._asdict() for problem in state[key]] for key in ("problems", "notices")},
-    }
-    del known["site"]
+    name = state["name"]
+    known = status_data(
+        state["at"],
+        {name: state["observed"]},
+        {name: state["deployed"]},
+        state["problems"],
+        state["notices"],
+        name,
+        state["others"],
+    )
     return json.dumps(known, indent=2)
