@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What somebody who is called for help wants to see of a load balancer, in one archive. Nothing in it is unmasked."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _masking
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import load
+
+# No other file of /etc is read: no PEM, no page, no copy of what was.
+HAPROXY = "/etc/haproxy/haproxy.cfg"
+CONFIGURATIONS = (
+    HAPROXY,
+    "/etc/keepalived/keepalived.conf",
+    "/etc/keepalived/guard.json",
+    "/etc/layer4/layer4.json",
+    "/etc/layer4/layer4.nft",
+    "/etc/layer4/conntrackd.conf",
+)
+COMMANDS = {
+    "status.json": ["/usr/local/sbin/loadbalancer", "status", "--json"],
+    "status.txt": ["/usr/local/sbin/loadbalancer", "status"],
+    "versions/kernel.txt": ["uname", "-a"],
+    "versions/system.txt": ["cat", "/etc/os-release"],
+    "versions/python.txt": ["/usr/bin/python3", "--version"],
+    "versions/packages.txt": ["dpkg-query", "--show"],
+    "network/addresses.json": ["ip", "-j", "address"],
+    "network/routes.txt": ["ip", "route"],
+    "network/routes6.txt": ["ip", "-6", "route"],
+    "network/sockets.txt": ["ss", "-ltn"],
+    "network/nft.txt": ["nft", "list", "ruleset"],
+}
+UNITS = ("haproxy", "keepalived", "keepalived-guard", "layer4", "conntrackd", "layer4-flows@*", "loadbalancer")
+# The newest line first, so that the oldest are left out where they are too many.
+JOURNAL = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", "--reverse", "--since=-24h"]
+
+MOST = 4 * 1024 * 1024  # bytes of each part
+PATIENCE = 30  # seconds for each program
+LEFT_OUT = "(The rest was left out.)\n"
+
+
+def names() -> list[str]:
+    """Return what an archive has."""
+    records = [_record(name) for name in (*_file_set.names(), "")]
+    return [*map(_configuration, CONFIGURATIONS), *records, *COMMANDS, *map(_log, UNITS)]
+
+
+def parts() -> Iterator[tuple[str, str]]:
+    """Yield each part's name and what is in it, masked."""
+    known = _known()
+    for path in CONFIGURATIONS:
+        mask = _masking.data if path.endswith(".json") else _masking.text
+        yield _configuration(path), mask(_read(path), known)
+    for name in (*_file_set.names(), ""):
+        path = os.path.join(_file_set.DIRECTORY, name, "deployed.json" if name else "site.json")
+        yield _record(name), _masking.data(_read(path), known)
+    for name, command in COMMANDS.items():
+        mask = _masking.data if name.endswith(".json") else _masking.text
+        yield name, mask(run(command), known)
+    for unit in UNITS:
+        # What is in several lines of one message is still in its order here.
+        lines = _masking.log(run([*JOURNAL, "--unit=%s" % unit]), known).splitlines(True)
+        yield _log(unit), "".join(reversed(lines))
+
+
+def write(path: str, directory: str) -> None:
+    """Write the archive, for root alone; all of it is in that directory there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, its in parts():
+            content = its.encode()
+            member = tarfile.TarInfo("%s/%s" % (directory, name))
+            member.size, member.mtime, member.mode = len(content), int(time.time()), 0o600
+            archive.addfile(member, io.BytesIO(content))
+
+
+def _known() -> dict[str, str]:
+    """Return the passwords here, and what is computed from a file with one: it would tell whether a guess is right."""
+    found = dict.fromkeys(_masking.passwords(_read(HAPROXY)), _masking.MASK)
+    for name in _file_set.names():
+        record = load(os.path.join(_file_set.DIRECTORY, name, "deployed.json"))
+        for path in record.get("secret", []):
+            found[record["files"].get(path, "")] = "(digest of %s)" % path
+            found[record.get("fingerprint", "")] = "(fingerprint of %s)" % name
+    return found
+
+
+def _configuration(path: str) -> str:
+    return "configuration/" + os.path.basename(path)
+
+
+def _record(name: str) -> str:
+    return "records/%s.json" % (name or "site")
+
+
+def _log(unit: str) -> str:
+    return "logs/%s.log" % unit.replace("@*", "")
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return _bounded(file.read(MOST + 1))
+    except OSError as error:
+        return "%s: %s\n" % (path, error.strerror)
+
+
+def run(command: list[str]) -> str:
+    """Return what a program says in time, its complaints too; a sentence where it says nothing."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except OSError as error:
+        return "%s: %s\n" % (command[0], error.strerror)
+    late = threading.Timer(PATIENCE, process.kill)
+    late.start()
+    with process:
+        assert process.stdout
+        said = process.stdout.read(MOST + 1).decode("utf-8", "replace")
+        process.kill()
+    if not late.is_alive():
+        said += "(%s was not ready after %g s.)\n" % (command[0], PATIENCE)
+    late.cancel()
+    return _bounded(said) or "(%s has said nothing.)\n" % " ".join(command)
+
+
+def _bounded(its: str) -> str:
+    return its if len(its) <= MOST else its[: its.rfind("\n", 0, MOST) + 1] + LEFT_OUT
