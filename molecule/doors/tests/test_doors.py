@@ -199,6 +199,19 @@ def test_other_networks_are_closed_and_logged(lab, vip, holder):
     assert until(lambda: re.search(rf"^{stranger}:\d+ .* ris .*PR", logged(lab, holder, since), re.MULTILINE), 5)
 
 
+def test_prometheus_reads_the_metrics_and_nobody_else(lab, vip):
+    for number, name in enumerate(PAIR, 1):
+        page = f"http://{ipaddress.ip_address(vip) + number}:9101/metrics"
+        metrics = lab["modality"].check_output("curl -sS --max-time 5 %s", page)
+        assert 'haproxy_server_status{proxy="dicom",server="pacs1",state="UP"}' in metrics
+        assert lab["pacs1"].run("curl -sS --max-time 5 %s", page).rc in (52, 56), "it was not closed"
+        # What node_exporter would read, if it were installed.
+        lab[name].check_output("mkdir -p /var/lib/prometheus/node-exporter && systemctl start loadbalancer.service")
+        written = lab[name].check_output("cat /var/lib/prometheus/node-exporter/pacs_loadbalancer.prom")
+        assert 'pacs_health{state="healthy"} 1.0' in written, written
+        assert "pacs_certificate_expiry_timestamp_seconds{" in written
+
+
 # --- DICOM ------------------------------------------------------------------------------------------------------------
 
 

@@ -51,7 +51,9 @@ def test_every_metric_is_written_and_has_its_meaning():
 
 @pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed")
 def test_prometheus_accepts_it():
-    checked = subprocess.run([PROMTOOL, "check", "metrics"], input=metrics.text(full()), capture_output=True, text=True)
+    checked = subprocess.run(
+        [PROMTOOL, "check", "metrics"], input=metrics.text(full()), capture_output=True, text=True, check=False
+    )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
