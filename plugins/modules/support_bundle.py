@@ -33,7 +33,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Collect what a helper wants to see
+- name: Collect what whoever is called for help wants to see
   pacs.loadbalancer.support_bundle:
     path: /root/lb1.tar.gz
     directory: lb1

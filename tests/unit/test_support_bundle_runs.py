@@ -23,8 +23,10 @@ def play(tmp_path):
     if MISSING:
         pytest.skip(MISSING)
     with played.player(tmp_path) as run:
-        yield lambda *options: run(
-            "support_bundle", *options, hosts=HOSTS, infinitt_report_dir=str(tmp_path / "reports")
+        yield lambda *options, **variables: run(
+            "support_bundle",
+            *options,
+            **{"hosts": HOSTS, "infinitt_report_dir": str(tmp_path / "reports"), **variables},
         )
 
 
@@ -53,4 +55,23 @@ def test_one_archive_has_all_that_can_be_had_and_names_who_is_missing(play, tmp_
 
 def test_nothing_is_collected_for_a_directory_that_is_not_there(play):
     code, said = play()
-    assert code == 2 and "give another one as infinitt_report_dir" in said, said
+    assert code == 2 and "give another one for the report." in said, said
+
+
+def test_a_variable_that_is_wrong_keeps_nobody_from_help(play, tmp_path):
+    (tmp_path / "reports").mkdir()
+    # lb2 is on the same machine, and has not the address that is said to be its own.
+    hosts = {"lb1": played.HERE, "lb2": {**played.HERE, "ansible_host": "198.51.100.12"}}
+    code, said = play(hosts=hosts, infinitt_vip="", infinitt_nodes="canary")
+    assert code == 0, said
+    (path,) = (tmp_path / "reports").iterdir()
+    top = path.name.removesuffix(".tar.gz")
+    with tarfile.open(path) as archive:
+        readme = archive.extractfile(f"{top}/README.txt").read().decode()
+        names = archive.getnames()
+    assert (
+        top.startswith("support-site-20")
+        and "wrong with infinitt_vip, infinitt_nodes, infinitt_address of lb2." in readme
+    )
+    assert "canary" not in readme
+    assert f"{top}/lb1/status.json" in names and f"{top}/lb2/status.json" in names

@@ -113,3 +113,9 @@ def test_json_is_masked_by_its_keys_and_stays_json():
 def test_of_our_own_configurations_nothing_is_missing(path):
     written = path.read_text()
     assert _masking.text(written, {}) == written
+
+
+def test_a_web_request_is_at_the_end_of_its_line():
+    """Where the masks look for it."""
+    logged = [line for line in (GOLDEN / "pair/lb1/haproxy.cfg").read_text().splitlines() if "%HM" in line]
+    assert logged and all(line.endswith(' %HM %HPO"') for line in logged)
