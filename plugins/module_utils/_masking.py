@@ -107,6 +107,6 @@ def _walk(key: str, value: Any, known: Mapping[str, str]) -> Any:
 
 def passwords(configuration: str) -> list[str]:
     """Return those in haproxy.cfg, so that they can be found elsewhere."""
-    found = [written.strip("'\"").partition(":")[2] for _, written in _HAPROXY_AUTH.findall(configuration)]
+    found = [written.strip("'\"").partition(":")[2] for _option, written in _HAPROXY_AUTH.findall(configuration)]
     found += re.findall(r"(?m)\b(?:insecure-)?password[ \t]+(\S+)", configuration)
     return [word for word in found if word]

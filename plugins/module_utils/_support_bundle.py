@@ -130,8 +130,7 @@ def run(command: list[str]) -> str:
     late = threading.Timer(PATIENCE, process.kill)
     late.start()
     with process:
-        assert process.stdout
-        said = process.stdout.read(MOST + 1).decode("utf-8", "replace")
+        said = (process.stdout.read(MOST + 1) if process.stdout else b"").decode("utf-8", "replace")
         process.kill()
     if not late.is_alive():
         said += "(%s was not ready after %g s.)\n" % (command[0], PATIENCE)
