@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from observations import NOW, pair, site
+from observations import NOW, forwarders, node, pair, site
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
 SITE = {**site(), "former_services": []}
 STANDBY = {"state": "BACKUP", "priority": 253, "node_answers": True, "handed_over": None}
@@ -29,3 +30,20 @@ def seen(name, answer, change=lambda host: None):
         "problems": status.problems_from(name, SITE, observed, {other: answer}, NOW),
         "notices": status.notices(SITE, {name: observed}, NOW),
     }
+
+
+def full():
+    """One that has something of everything."""
+    known = seen("lb1", STANDBY)
+    observed = known["observed"] = forwarders()["lb1"]
+    observed["haproxy"]["peers"] = {"lb2": True}
+    observed["haproxy"]["services"]["dicom"]["pacs2"] = node("DOWN", "L4CON", False, name="pacs2")
+    observed["keepalived"]["guard"]["handed_over"] = {"at": NOW - 60.5, "reason": "no node answers this host"}
+    observed["keepalived"]["guard"]["ignored"] = {"198.51.100.99": {"count": 7, "ttl": 64}}
+    observed["certificates"] = [
+        {"service": "web", "certificate": "/etc/ssl/pacs.pem", "not_after": NOW + 86400, "served": True, "problem": ""}
+    ]
+    entry = {"state": "maintenance", "since": NOW - 100, "by": "ops", "cut": False}
+    known["site"] = {**SITE, "states": {"dicom": {"pacs1": entry}}}
+    known["problems"] = [Problem("node_down", "pacs2", "It is down.", "Mend it.")]
+    return known

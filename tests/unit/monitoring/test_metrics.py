@@ -11,9 +11,9 @@ import shutil
 import subprocess
 
 import pytest
-from known import MASTER, SITE, STANDBY, seen
+from known import MASTER, STANDBY, full, seen
 from loadbalancer import metrics
-from observations import NOW, VIP, forwarders, node
+from observations import NOW, VIP
 
 PROMTOOL = shutil.which("promtool")
 LINE = re.compile(r'^(?P<series>pacs_[a-z0-9_]+(?:\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})?) (?P<value>\S+)$')
@@ -25,23 +25,6 @@ def series(known):
     found = [LINE.match(line) for line in lines if not line.startswith("#")]
     assert all(found)
     return {its["series"]: float(its["value"]) for its in found}
-
-
-def full():
-    """One that has something of everything."""
-    known = seen("lb1", STANDBY)
-    observed = known["observed"] = forwarders()["lb1"]
-    observed["haproxy"]["peers"] = {"lb2": True}
-    observed["haproxy"]["services"]["dicom"]["pacs2"] = node("DOWN", "L4CON", False, name="pacs2")
-    observed["keepalived"]["guard"]["handed_over"] = {"at": NOW - 60.5, "reason": "no node answers this host"}
-    observed["keepalived"]["guard"]["ignored"] = {"198.51.100.99": {"count": 7, "ttl": 64}}
-    observed["certificates"] = [
-        {"service": "web", "certificate": "/etc/ssl/pacs.pem", "not_after": NOW + 86400, "served": True, "problem": ""}
-    ]
-    entry = {"state": "maintenance", "since": NOW - 100, "by": "ops", "cut": False}
-    known["site"] = {**SITE, "states": {"dicom": {"pacs1": entry}}}
-    known["problems"] = [metrics.status.Problem("node_down", "pacs2", "It is down.", "Mend it.")]
-    return known
 
 
 def test_every_metric_is_written_and_has_its_meaning():
