@@ -80,13 +80,13 @@ def test_the_host_itself_shows_what_the_controller_shows(lab, vip, holder, name)
         if re.match(r"(web|dicom|query|mwl) ", line):
             assert " ".join(line.split()[:2]) in shown
     # A member of the group may look, and nobody else; it asks no daemon.
-    host.check_output("useradd --system --groups loadbalancer lab-operator")
+    host.check_output("useradd --system --groups adm lab-operator")
     try:
         assert "healthy" in host.check_output(
             "setpriv --reuid lab-operator --regid nogroup --init-groups loadbalancer status"
         )
         denied = host.run("setpriv --reuid nobody --regid nogroup --clear-groups loadbalancer status")
-        assert (denied.rc, denied.stdout) == (3, "Only root and members of the group loadbalancer may see this.\n")
+        assert (denied.rc, denied.stdout) == (3, "Only root and members of the group adm may see this.\n")
     finally:
         host.check_output("userdel lab-operator")
 

@@ -27,7 +27,7 @@ def main(words: Sequence[str]) -> int:
         "status",
         help="show it on one screen",
         description="Exit code: 0 healthy, 1 degraded, 2 somebody is not served, 3 unknown. Changes nothing. Root asks"
-        " the daemons; a member of the group loadbalancer sees what was found last, at most half a minute ago.",
+        " the daemons; a member of the group adm sees what was found last, at most half a minute ago.",
     )
     shows.add_argument("--json", action="store_true", help="for a program")
     shows.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")

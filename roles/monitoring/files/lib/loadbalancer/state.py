@@ -21,7 +21,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.probl
 from . import here, others
 
 FILE = os.path.join(os.environ.get("RUNTIME_DIRECTORY", "/run/loadbalancer"), "state.json")
-GROUP = "loadbalancer"
+GROUP = "adm"  # Debian has it for those who watch the system
 
 
 class Unknown(Exception):
@@ -62,7 +62,7 @@ def kept() -> dict[str, Any]:
         with open(FILE, encoding="utf-8") as file:
             state = json.load(file)
     except PermissionError:
-        raise Unknown("Only root and members of the group loadbalancer may see this.") from None
+        raise Unknown("Only root and members of the group adm may see this.") from None
     except (OSError, ValueError):
         raise Unknown("Nothing is known yet: is loadbalancer.timer running?") from None
     return {**state, **{key: [Problem._make(its) for its in state[key]] for key in ("problems", "notices")}}
