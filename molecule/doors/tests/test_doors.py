@@ -207,7 +207,8 @@ def test_prometheus_reads_the_metrics_and_nobody_else(lab, vip):
         page = f"http://{ipaddress.ip_address(vip) + number}:9101/metrics"
         metrics = lab["modality"].check_output("curl -sS --max-time 5 %s", page)
         assert 'haproxy_server_status{proxy="dicom",server="pacs1",state="UP"}' in metrics
-        assert lab["pacs1"].run("curl -sS --max-time 5 %s", page).rc in (52, 56), "it was not closed"
+        # Reset, before or after curl calls it connected.
+        assert lab["pacs1"].run("curl -sS --max-time 5 %s", page).rc in (7, 52, 56), "it was not closed"
         # What node_exporter would read, if it were installed.
         lab[name].check_output("mkdir -p /var/lib/prometheus/node-exporter && systemctl start loadbalancer.service")
         written = lab[name].check_output("cat /var/lib/prometheus/node-exporter/pacs_loadbalancer.prom")
