@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import CALLING_AE
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.answers import wants_certificate
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Service, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import owner
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
 
@@ -29,7 +30,9 @@ def plan(site: Site, study: str = "", worklist: str = "", uid: str = "") -> dict
     there is no question about it.
     """
     keys = {"study": study, "worklist": worklist}
-    through = [_question(site, check, keys) for check in site["vip_checks"]]
+    through = [
+        dict(check) if _wants_certificate(site, check) else _question(site, check, keys) for check in site["vip_checks"]
+    ]
     nodes = [_question(site, check, keys) for check in site["node_checks"]]
     store = site["run"]["check_store"]
     of_object = {"object_uid": uid}
@@ -53,9 +56,9 @@ def plan(site: Site, study: str = "", worklist: str = "", uid: str = "") -> dict
 def _question(site: Site, check: Mapping[str, Any], keys: Mapping[str, str]) -> Question:
     """What a client asks there, where it is known; else the service's own check."""
     asks = site["asks"].get(check["name"])
-    if not asks or tls_alone(site, check):
+    if not asks:
         return dict(check)
-    service = next(service for service in site["services"] if service["name"] == check["name"])
+    service = _service(site, check)
     find = {} if asks == "echo" else {"find": asks, "key": keys[asks]}
     return {
         **{key: check[key] for key in ("name", "port", "nodes", "tls") if key in check},
@@ -66,11 +69,12 @@ def _question(site: Site, check: Mapping[str, Any], keys: Mapping[str, str]) -> 
     }
 
 
-def tls_alone(site: Site, check: Mapping[str, Any]) -> bool:
-    """Is a client certificate required there? A load balancer has none."""
-    service = next(service for service in site["services"] if service["name"] == check["name"])
-    its = service["tls"] or {}
-    return check in site["vip_checks"] and its.get("client_certificate") == "required"
+def _service(site: Site, check: Mapping[str, Any]) -> Service:
+    return next(service for service in site["services"] if service["name"] == check["name"])
+
+
+def _wants_certificate(site: Site, check: Mapping[str, Any]) -> bool:
+    return wants_certificate(_service(site, check))
 
 
 def _is_archive(site: Site, question: Question) -> bool:
@@ -101,4 +105,4 @@ def _problems(site: Site) -> list[str]:
 
 def _takes(site: Site, check: Mapping[str, Any]) -> bool:
     name = check["name"]
-    return site["asks"].get(name) in ("echo", "study") and owner(name) == name and not tls_alone(site, check)
+    return site["asks"].get(name) in ("echo", "study") and owner(name) == name and not _wants_certificate(site, check)

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.nodes import entry
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Endpoint, Site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Endpoint, Service, Site, why
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import lapse, listed, owner
 
@@ -48,13 +48,14 @@ def problems(site: Site, answers: Answers) -> list[Problem]:
     ]
 
 
+def wants_certificate(service: Service) -> bool:
+    """Is a client certificate required through the VIP? A load balancer has none."""
+    return (service["tls"] or {}).get("client_certificate") == "required"
+
+
 def notices(site: Site, answers: Answers) -> Iterator[Problem]:
     """What could not be asked."""
-    required = {
-        service["name"]
-        for service in site["services"]
-        if (service["tls"] or {}).get("client_certificate") == "required"
-    }
+    required = {service["name"] for service in site["services"] if wants_certificate(service)}
     for end in answers["through"]:
         if end["service"] in required and end["check"] == "tcp":
             yield Problem(
@@ -77,13 +78,13 @@ def _services(site: Site, answers: Answers) -> Iterator[Problem]:
     silent: dict[tuple[str, str], list[Endpoint]] = {}
     for node in _in_service(site, answers["nodes"]):
         if not node["reachable"] and owner(node["service"]) not in blamed:
-            silent.setdefault((node["node"], _why(node)), []).append(node)
-    for (name, why), ends in silent.items():
+            silent.setdefault((node["node"], why(node)), []).append(node)
+    for (name, reason), ends in silent.items():
         what = listed(end["service"] + QUESTIONS.get(end["check"], "") for end in ends)
         yield Problem(
             "node_unanswered",
             name,
-            f"{what} on {name} {'does' if len(ends) == 1 else 'do'} not answer {answers['by']} directly: {why}.",
+            f"{what} on {name} {'does' if len(ends) == 1 else 'do'} not answer {answers['by']} directly: {reason}.",
             _fix(site, ends),
         )
 
@@ -92,7 +93,7 @@ def _unanswered(site: Site, answers: Answers, end: Endpoint, its: Sequence[Endpo
     good, bad = [node for node in its if node["reachable"]], [node for node in its if not node["reachable"]]
     directly = [
         *(f"{node['node']} answers directly in {lapse(node['total_ms'])}" for node in good),
-        *(f"{node['node']} does not ({_why(node)})" for node in bad),
+        *(f"{node['node']} does not ({why(node)})" for node in bad),
     ]
     if not its:
         blame, remedy = "all its nodes are out of service", "Bring one of them back: playbooks/node_maintenance.yml."
@@ -113,7 +114,7 @@ def _unanswered(site: Site, answers: Answers, end: Endpoint, its: Sequence[Endpo
         "vip_unanswered",
         end["service"],
         f"{end['service']}{QUESTIONS.get(end['check'], '')} does not answer through the VIP {end['address']} port"
-        f" {end['port']}, asked from {answers['by']}: {_why(end)}; {blame}.",
+        f" {end['port']}, asked from {answers['by']}: {why(end)}; {blame}.",
         remedy,
     )
 
@@ -136,7 +137,7 @@ def _test_object(answers: Answers) -> Iterator[Problem]:
         yield Problem(
             "object_not_stored",
             end["service"],
-            f"{end['service']} does not take the test object through the VIP: {_why(end)}.",
+            f"{end['service']} does not take the test object through the VIP: {why(end)}.",
             "See the log of the node; its disk may be full, or the AE title may not store.",
         )
     silent = {end["service"] for end in answers["through"] if not end["reachable"]}
@@ -146,7 +147,7 @@ def _test_object(answers: Answers) -> Iterator[Problem]:
             yield Problem(
                 "object_not_found",
                 end["service"],
-                f"The test object was stored, and {end['service']} through the VIP {_why(end)};"
+                f"The test object was stored, and {end['service']} through the VIP {why(end)};"
                 f" asked directly, {listed(has) if has else 'no node'} has it.",
                 "See how the nodes share what they have, and whether what is stored goes through a queue first.",
             )
@@ -162,22 +163,22 @@ def _modalities(site: Site, answers: Answers) -> Iterator[Problem]:
             yield Problem(
                 "modality_refuses",
                 end["node"],
-                f"{where} answers {answers['by']}, and {_why(end)}.",
-                _admit(_why(end), answers),
+                f"{where} answers {answers['by']}, and {why(end)}.",
+                _admit(why(end), answers),
             )
         else:
             yield Problem(
                 "modality_silent",
                 end["node"],
-                f"{where} does not answer {answers['by']}: {_why(end)}.",
+                f"{where} does not answer {answers['by']}: {why(end)}.",
                 "See whether it is on; then its address, its port, and what filters in between.",
             )
 
 
-def _admit(why: str, answers: Answers) -> str:
-    if "called-AE-title" in why:
+def _admit(reason: str, answers: Answers) -> str:
+    if "called-AE-title" in reason:
         return "Correct its `ae` in infinitt_modalities."
-    if "calling-AE-title" in why:
+    if "calling-AE-title" in reason:
         return f"Add the AE title {answers['under']}, with the address of {answers['by']}, to those that it knows."
     return "See its own log."
 
@@ -193,7 +194,7 @@ def _guarded(site: Site, name: str) -> bool:
 
 def _fix(site: Site, ends: Sequence[Endpoint]) -> str:
     names = list(dict.fromkeys(end["node"] for end in ends))
-    if all("calling-AE-title" in _why(end) for end in ends):
+    if all("calling-AE-title" in why(end) for end in ends):
         titles = dict.fromkeys(
             site["run"]["check_calling_ae"] or service["calling_ae"]
             for service in site["services"]
@@ -205,7 +206,3 @@ def _fix(site: Site, ends: Sequence[Endpoint]) -> str:
         )
     it = "it" if len(names) == 1 else "them"
     return f"Fix {listed(names)}, or take {it} out of service until then: playbooks/node_maintenance.yml."
-
-
-def _why(end: Mapping[str, Any]) -> str:
-    return str(end["error"]["text"]) if end["error"] else "no reason given"

@@ -16,6 +16,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     Observed,
     Site,
     running_services,
+    why,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, owner, span
@@ -42,21 +43,17 @@ def silent(name: str, site: Site, endpoints: Sequence[Endpoint], require: str) -
                         "node_silent",
                         end["node"],
                         f"{service} on {end['node']} ({end['address']} port {end['port']}) does not answer {name}:"
-                        f" {_why(end)}.",
+                        f" {why(end)}.",
                         "Fix the node or the path to it, or set `infinitt_preflight: any` or `none`.",
                     )
         elif require == "any" and not any(end["reachable"] for end in ends):
-            reasons = ", ".join(f"{end['node']} {_why(end)}" for end in ends)
+            reasons = ", ".join(f"{end['node']} {why(end)}" for end in ends)
             yield Problem(
                 "service_silent",
                 service,
                 f"No node answers {name} for {service}: {reasons}.",
                 "Fix one of the nodes or the path to it, or set `infinitt_preflight: none`.",
             )
-
-
-def _why(end: Endpoint) -> str:
-    return end["error"]["text"] if end["error"] else "no reason given"
 
 
 def disagreements(
@@ -77,7 +74,7 @@ def disagreements(
         elif entry(site, end["service"], end["node"]):
             continue  # nobody checks it
         elif bool(node["up"]) != (not (failed := _failed(end, together.get(end["service"]) or [], endpoints))):
-            answers = f"does not answer ({_why(failed[0])})" if failed else "answers"
+            answers = f"does not answer ({why(failed[0])})" if failed else "answers"
             yield Problem(
                 "node_disputed",
                 end["node"],

@@ -249,6 +249,11 @@ def holders(observed: Observed, vip: str) -> list[str]:
     return [name for name, host in observed.items() if vip in host["keepalived"]["addresses"]]
 
 
+def why(end: Endpoint) -> str:
+    """Why an endpoint did not answer, as the end of a sentence that begins with it."""
+    return end["error"]["text"] if end["error"] else "no reason given"
+
+
 def running_services(observed: Observed) -> dict[str, dict[str, None]]:
     """Every service that a running HAProxy serves, with its nodes; the dictionaries keep the order."""
     services: dict[str, dict[str, None]] = {}

@@ -14,6 +14,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     Observed,
     Site,
     holders,
+    why,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
@@ -137,12 +138,11 @@ def answers(site: Site, observed: Observed) -> Iterator[Problem]:
 def silent_service(end: Endpoint, prober: str) -> Iterator[Problem]:
     """A service that does not answer on its VIP. ``prober``: the host that asked."""
     if not end["reachable"]:
-        error = end["error"]
         yield Problem(
             "vip_service_silent",
             end["service"],
             f"{end['service']} does not answer on the VIP {end['address']} port {end['port']} (asked from {prober}):"
-            f" {error['text'] if error else 'no reason given'}.",
+            f" {why(end)}.",
             "See which nodes are up: playbooks/status.yml.",
         )
 
