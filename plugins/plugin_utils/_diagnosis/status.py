@@ -45,14 +45,16 @@ def vips(site: Site, observed: Observed) -> list[str]:
     )
 
 
+# From best to worst: the place is the exit code of `loadbalancer status`.
+HEALTH = ("healthy", "degraded", "down")
 # What leaves a service without an answer; with anything else that is wrong it is served, and maybe not for long.
 DOWN = {"vip_no_holder", "service_without_node", "vip_service_silent"}
 
 
 def health(found: Iterable[Problem]) -> str:
-    """healthy, degraded (something is wrong) or down (somebody is not served)."""
+    """One of HEALTH: something is wrong where it is degraded, and somebody is not served where it is down."""
     codes = {problem.code for problem in found}
-    return "down" if codes & DOWN else "degraded" if codes else "healthy"
+    return HEALTH[2 if codes & DOWN else 1 if codes else 0]
 
 
 def problems(site: Site, observed: Observed, hosts: Sequence[str], now: float = 0) -> list[Problem]:

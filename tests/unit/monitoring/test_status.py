@@ -142,14 +142,13 @@ def test_the_others_are_asked_where_the_guard_answers(tmp_path, monkeypatch):
 
 def test_the_site_is_the_one_that_was_deployed_with_what_is_remembered_now(tmp_path, monkeypatch):
     monkeypatch.setattr(here, "NODES", str(tmp_path / "nodes.fact"))
-    monkeypatch.setattr(here._site_record, "read", lambda: {"current": {}})
     with pytest.raises(here.NotDeployed, match="playbooks/site.yml"):
-        here.site()
-    monkeypatch.setattr(here._site_record, "read", lambda: {"current": {"site": site()}})
-    assert {node["state"] for node in here.site()["services"][0]["nodes"]} == {"active"}
+        here.site({"current": {}})
+    record = {"current": {"site": site()}}
+    assert {node["state"] for node in here.site(record)["services"][0]["nodes"]} == {"active"}
     entry = {"state": "maintenance", "since": NOW, "by": "ops", "cut": False}
     (tmp_path / "nodes.fact").write_text(json.dumps({"dicom": {"pacs2": entry}}))
-    assert {node["name"]: node["state"] for node in here.site()["services"][0]["nodes"]} == {
+    assert {node["name"]: node["state"] for node in here.site(record)["services"][0]["nodes"]} == {
         "pacs1": "active",
         "pacs2": "maintenance",
     }

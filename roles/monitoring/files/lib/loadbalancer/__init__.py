@@ -5,5 +5,6 @@
 """The program ``loadbalancer``. Imports go downwards:
 
 ``command`` (what the user types) < ``report`` (what is shown) < ``state`` (what is known, and kept) < ``here`` (this
-host), ``others`` (what the other load balancers say) < the collection's own modules, which the playbooks run too.
+host), ``others`` (what the other load balancers say), ``files`` < the collection's own modules, which the playbooks run
+too.
 """

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from . import here, metrics, report, state
 
-EVERY = 2.0  # seconds, with --watch
+EVERY = 2.0  # seconds, with --watch: a person reads, and nothing is waited for
 CLEAR = "\033[H\033[2J"
 UNKNOWN = 3  # of monitoring plugins, for those who take the exit code for one
 

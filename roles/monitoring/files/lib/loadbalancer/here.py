@@ -20,11 +20,10 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils import (
     _haproxy_info,
     _keepalived,
     _layer4,
-    _site_record,
     _systemd,
 )
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import drift
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Host
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import owner
 
 # As the modules have them by default.
 ADMIN, MASTER, PID = "/run/haproxy/admin.sock", "/run/haproxy-master.sock", "/run/keepalived.pid"
@@ -38,12 +37,12 @@ class NotDeployed(Exception):
     """Nothing was deployed here, or a deployment has not come to its end; the message is a sentence."""
 
 
-def site() -> dict[str, Any]:
+def site(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the site that was deployed last and verified, with what is remembered of its nodes now.
 
-    Raises NotDeployed.
+    ``record``: what `_site_record.read` returns. Raises NotDeployed.
     """
-    found = _site_record.read()["current"].get("site")
+    found = record["current"].get("site")
     if not found:
         raise NotDeployed("No deployment on this host has come to its end: run playbooks/site.yml.")
     try:
@@ -53,15 +52,10 @@ def site() -> dict[str, Any]:
         states = found.get("states", {})
     for service in found["services"]:
         for node in service["nodes"]:
-            known = states.get(service["name"].partition(":")[0], {}).get(node["name"], {})
+            known = states.get(owner(service["name"]), {}).get(node["name"], {})
             node["state"] = known.get("state", "active")
     # Who still comes to a former VIP takes a search of 30 days of logs: playbooks/status.yml says it.
     return {**found, "states": states, "former_services": []}
-
-
-def deployed() -> dict[str, Any]:
-    """Return when files were deployed last, and whether that is pending."""
-    return drift.deployed(_site_record.read()["sets"].values())
 
 
 def name(of: Mapping[str, Any]) -> str:
@@ -95,5 +89,5 @@ def observe(of: Mapping[str, Any]) -> Host:
 
 def _drift(files: _file_set.FileSet) -> list[dict[str, Any]]:
     """What was deployed is compared with what is there; what an inventory would write nobody here knows."""
-    drifted = files.compare([], files.record.get("fingerprint", "")).drifted
+    drifted = files.compare([], "").drifted
     return [{"path": path, "differs": False, "drifted": path in drifted} for path in files.record.get("files", {})]

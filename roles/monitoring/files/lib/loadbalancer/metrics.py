@@ -20,9 +20,10 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.forwarding import in_sync
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Layer4
 
+from . import files
+
 FILE = "pacs_loadbalancer.prom"
 VRRP_STATES = ("MASTER", "BACKUP", "FAULT")
-HEALTH = ("healthy", "degraded", "down")
 
 # By name, without the prefix: type and meaning.
 METRICS = {
@@ -82,7 +83,7 @@ def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
     observed, name = state["observed"], state["name"]
     yield Sample("observed_timestamp_seconds", round(state["at"], 3))
     health = status.health(state["problems"])
-    for word in HEALTH:
+    for word in status.HEALTH:
         yield Sample("health", word == health, {"state": word})
     for code, number in sorted(Counter(problem.code for problem in state["problems"]).items()):
         yield Sample("problems", number, {"code": code})
@@ -106,14 +107,13 @@ def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
 
 
 def _vrrp(daemon: Mapping[str, Any]) -> Iterator[Sample]:
-    held = {vip for instance in daemon["instances"] for vip in instance["vips"]}
     for instance in daemon["instances"]:
         its = {"instance_name": instance["name"]}
         for word in VRRP_STATES:
             yield Sample("vrrp_state", word == instance["state"], {**its, "state": word})
         yield Sample("vrrp_state_timestamp_seconds", instance["since"], its)
         yield Sample("vrrp_became_master_total", instance["became_master"], its)
-    for vip in sorted(address.partition("/")[0] for address in held):
+    for vip in sorted({vip.partition("/")[0] for instance in daemon["instances"] for vip in instance["vips"]}):
         yield Sample("vip_held", vip in daemon["addresses"], {"vip": vip})
     guard = daemon["guard"]
     yield Sample("split_brain", bool(guard["split_brain"]))
@@ -167,9 +167,5 @@ def write(content: str, directory: str) -> None:
     """Replace the file there as a whole; without the directory there is no node_exporter to read it."""
     if not os.path.isdir(directory):
         return
-    path = os.path.join(directory, FILE)
     # node_exporter reads what ends in .prom.
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(content)
-    os.chmod(path + ".new", 0o644)
-    os.replace(path + ".new", path)
+    files.replace(os.path.join(directory, FILE), content, 0o644)

@@ -15,11 +15,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.data im
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import page, section
 
-EXIT_CODES = {"healthy": 0, "degraded": 1, "down": 2}
-
 
 def exit_code(state: dict[str, Any]) -> int:
-    return EXIT_CODES[status.health(state["problems"])]
+    return status.HEALTH.index(status.health(state["problems"]))
 
 
 def screen(state: dict[str, Any], now: float) -> str:

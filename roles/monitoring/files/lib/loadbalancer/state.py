@@ -8,17 +8,16 @@ and for the other load balancers, which keepalived-guard.service tells.
 
 from __future__ import annotations
 
-import contextlib
-import grp
 import json
 import os
 import time
 from typing import Any
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _site_record
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import drift, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
-from . import here, others
+from . import files, here, others
 
 FILE = os.path.join(os.environ.get("RUNTIME_DIRECTORY", "/run/loadbalancer"), "state.json")
 GROUP = "adm"  # Debian has it for those who watch the system
@@ -30,14 +29,15 @@ class Unknown(Exception):
 
 def look() -> dict[str, Any]:
     """Ask everything that can be asked from here. Raises here.NotDeployed."""
-    site = here.site()
+    record = _site_record.read()
+    site = here.site(record)
     name, now = here.name(site), time.time()
     observed, answers = here.observe(site), others.ask(site, name)
     return {
         "at": now,
         "name": name,
         "site": site,
-        "deployed": here.deployed(),
+        "deployed": drift.deployed(record["sets"].values()),
         "observed": observed,
         "others": answers,
         "problems": status.problems_from(name, site, observed, answers, now),
@@ -47,13 +47,7 @@ def look() -> dict[str, Any]:
 
 def keep(state: dict[str, Any]) -> None:
     """Replace what was kept, for root and the group."""
-    new = FILE + ".new"
-    with open(new, "w", encoding="utf-8") as file:
-        json.dump(state, file)
-    with contextlib.suppress(LookupError, PermissionError):
-        os.chown(new, -1, grp.getgrnam(GROUP).gr_gid)
-    os.chmod(new, 0o640)
-    os.replace(new, FILE)
+    files.replace(FILE, json.dumps(state), 0o640, GROUP)
 
 
 def kept() -> dict[str, Any]:
