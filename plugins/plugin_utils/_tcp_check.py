@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import constants
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.commands import encode_element, encode_us
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dataset import encode_element, encode_us
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import (
     CALLED_AE,
     CALLING_AE,

@@ -68,24 +68,21 @@ class Requestor:
         return encode(self._request)
 
     def echo(self) -> bytes:
-        self._message_id = self._message_id % 0xFFFF + 1
-        return self._ask(self._contexts[0], EchoRSP, EchoRQ(self._message_id))
+        return self._ask(self._contexts[0], EchoRSP, EchoRQ(self._next_id()))
 
     def find(self, identifier: bytes, limit: int, proof: bytes = b"") -> bytes:
         """Ask for matches, for no more than limit of them; those alone count whose identifier contains proof."""
-        self._message_id = self._message_id % 0xFFFF + 1
         self._limit, self._proof = limit, proof
         context = self._contexts[-1]
-        return self._ask(context, FindRSP, FindRQ(self._message_id, context.abstract_syntax), identifier)
+        return self._ask(context, FindRSP, FindRQ(self._next_id(), context.abstract_syntax), identifier)
 
     def cancel(self) -> bytes:
         """End a C-FIND that has more matches than were asked for: the peer may send some until it knows."""
         return self._ask(self._contexts[-1], FindRSP, CancelRQ(self._message_id))
 
     def store(self, sop_instance: str, data_set: bytes) -> bytes:
-        self._message_id = self._message_id % 0xFFFF + 1
         context = self._contexts[-1]
-        return self._ask(context, StoreRSP, StoreRQ(self._message_id, context.abstract_syntax, sop_instance), data_set)
+        return self._ask(context, StoreRSP, StoreRQ(self._next_id(), context.abstract_syntax, sop_instance), data_set)
 
     def release(self) -> bytes:
         self._expected = ReleaseRP.NAME
@@ -107,6 +104,10 @@ class Requestor:
             if answer is not None:
                 self._expected = "nothing"
                 return answer
+
+    def _next_id(self) -> int:
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
 
     def _ask(
         self, context: PresentationContext, response: type[Response], request: Request, data_set: bytes = b""

@@ -10,27 +10,7 @@ import struct
 from dataclasses import dataclass
 
 from . import constants
-from .dataset import encode_uid
-
-
-def encode_element(number: int, value: bytes) -> bytes:
-    """Encode an element of a command set, implicit VR little endian (PS3.7 6.3.1).
-
-    ====== ========================
-    byte   field
-    ====== ========================
-    1-2    group, 0000H
-    3-4    element
-    5-8    length of the value
-    9-     value
-    ====== ========================
-    """
-    return struct.pack("<HHI", 0, number, len(value)) + value
-
-
-def encode_us(value: int) -> bytes:
-    """Encode an unsigned short (PS3.5 6.2, VR US)."""
-    return struct.pack("<H", value)
+from .dataset import encode_element, encode_uid, encode_us
 
 
 def command_set(field: int, data_set: int, elements: dict[int, bytes]) -> bytes:

@@ -30,13 +30,18 @@ def encode_uid(value: str) -> bytes:
     return raw + b"\0" * (len(raw) % 2)
 
 
-def _element(tag: int, value: bytes) -> bytes:
-    """Encode an element, implicit VR little endian (PS3.5 7.1.3).
+def encode_us(value: int) -> bytes:
+    """Encode an unsigned short (PS3.5 6.2, VR US)."""
+    return struct.pack("<H", value)
+
+
+def encode_element(tag: int, value: bytes) -> bytes:
+    """Encode an element, implicit VR little endian (PS3.5 7.1.3, and of command sets PS3.7 6.3.1).
 
     ====== ========================
     byte   field
     ====== ========================
-    1-2    group
+    1-2    group, 0000H in a command set
     3-4    element
     5-8    length of the value
     9-     value, of even length
@@ -48,8 +53,8 @@ def _element(tag: int, value: bytes) -> bytes:
 def _value(kind: str, value: object) -> bytes:
     if isinstance(value, bytes):
         return value
-    if kind == "US":
-        return struct.pack("<H", value)
+    if isinstance(value, int):  # US
+        return encode_us(value)
     if kind == "UI":
         return encode_uid(str(value))
     raw = str(value).encode("ascii")
@@ -63,8 +68,8 @@ def encode_data_set(values: Mapping[str, object]) -> bytes:
     for keyword, value in values.items():
         tag, kind = ATTRIBUTES[keyword]
         if isinstance(value, Mapping):
-            value = _element(constants.ITEM, encode_data_set(value))
-        encoded[tag] = _element(tag, _value(kind, value))
+            value = encode_element(constants.ITEM, encode_data_set(value))
+        encoded[tag] = encode_element(tag, _value(kind, value))
     return b"".join(encoded[tag] for tag in sorted(encoded))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Union
 
 from . import constants
-from .commands import EchoRQ, command_set, encode_us
+from .commands import EchoRQ, command_set
+from .dataset import encode_us
 from .errors import DicomError
 
 
