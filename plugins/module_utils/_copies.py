@@ -55,6 +55,7 @@ class Copies:
     def replace(self, other: Copies) -> None:
         """Become the other. Where nothing is kept here, the other stays."""
         if self._index:
+            # It may not be there. What could not be removed makes the next line fail.
             shutil.rmtree(other._directory, ignore_errors=True)
             os.replace(self._directory, other._directory)
             other._index, self._index = self._index, {}

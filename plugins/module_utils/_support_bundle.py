@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _masking
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import load
 
 # No other file of /etc is read: no PEM, no page, no copy of what was.
 HAPROXY = "/etc/haproxy/haproxy.cfg"
@@ -88,7 +87,7 @@ def _known() -> dict[str, str]:
     """Return the passwords here, and what is computed from a file with one: it would tell whether a guess is right."""
     found = dict.fromkeys(_masking.passwords(_read(HAPROXY)), _masking.MASK)
     for name in _file_set.names():
-        record = load(os.path.join(_file_set.DIRECTORY, name, "deployed.json"))
+        record = _file_set.FileSet(name).record
         for path in record.get("secret", []):
             found[record["files"].get(path, "")] = "(digest of %s)" % path
             found[record.get("fingerprint", "")] = "(fingerprint of %s)" % name

@@ -27,34 +27,40 @@ VARIABLES = {
 }
 
 
+def run(host, directory, playbook, inventory, *options, environment=None, **variables):
+    """Run a playbook in a namespace; return its exit code and what it said. ``environment``: what it has besides."""
+    path = directory / "hosts.json"
+    path.write_text(json.dumps(inventory))
+    done = subprocess.run(
+        host.command(
+            *(sys.executable, "-m", "ansible", "playbook", str(REPOSITORY / f"playbooks/{playbook}.yml")),
+            *("--inventory", str(path), "--extra-vars", json.dumps(variables), *options),
+        ),
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_LOCAL_TEMP": str(directory),
+            **(environment or {}),
+        },
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stdout
+
+
 @contextlib.contextmanager
 def player(directory):
-    """Yield play(playbook, *options, hosts, **variables), which returns the exit code and what was said."""
+    """Yield play(playbook, *options, hosts, **variables), which returns the exit code and what was said, as JSON."""
     switch = namespaces.Switch()
     host = namespaces.Host(switch, "198.51.100.11")
-    inventory = directory / "hosts.json"
+    as_json = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
 
     def play(playbook, *options, hosts, **variables):
-        inventory.write_text(json.dumps({"loadbalancers": {"hosts": hosts, "vars": VARIABLES}}))
-        done = subprocess.run(
-            host.command(
-                *(sys.executable, "-m", "ansible", "playbook", str(REPOSITORY / f"playbooks/{playbook}.yml")),
-                *("--inventory", str(inventory), "--extra-vars", json.dumps(variables), *options),
-            ),
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-                "ANSIBLE_LOCAL_TEMP": str(directory),
-                "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-                "ANSIBLE_SHOW_CUSTOM_STATS": "true",
-            },
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return done.returncode, done.stdout
+        inventory = {"loadbalancers": {"hosts": hosts, "vars": VARIABLES}}
+        return run(host, directory, playbook, inventory, *options, environment=as_json, **variables)
 
     try:
         yield play

@@ -9,7 +9,6 @@ asks, through the real HAProxy.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,11 +18,11 @@ import asked
 import namespaces
 import pacs
 import peers
+import played
 import pytest
 import rendering
 from factories import build
 from pki import WEB
-from rendering import REPOSITORY
 from running import accepts, haproxy, until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _backend_check as backend_check
@@ -58,8 +57,6 @@ def check(tmp_path):
     """check(*faults, options, **variables): the exit code of the playbook, and what it said."""
     if NAMESPACES:
         pytest.skip(NAMESPACES)
-    inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps(INVENTORY))
     switch = namespaces.Switch()
     host = namespaces.Host(switch, "198.51.100.11")
 
@@ -68,19 +65,7 @@ def check(tmp_path):
             host("ip", "address", "add", f"{address}/32", "dev", "lo")
         served = host.start(sys.executable, str(Path(pacs.__file__)), *faults, stdout=subprocess.PIPE)
         assert served.stdout.readline() == "up\n"
-        done = subprocess.run(
-            host.command(
-                *(sys.executable, "-m", "ansible", "playbook", str(REPOSITORY / "playbooks/check.yml")),
-                *("--inventory", str(inventory), "--extra-vars", json.dumps(variables), *options),
-            ),
-            env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_LOCAL_TEMP": str(tmp_path)},
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return done.returncode, done.stdout
+        return played.run(host, tmp_path, "check", INVENTORY, *options, **variables)
 
     yield run
     host.power_off()
