@@ -64,9 +64,13 @@ class FileSet:
 
     def compare(self, files: list[Wanted], fingerprint: str) -> Comparison:
         """Compare what is wanted with what is there. Changes nothing."""
-        deployed = self.record.get("files", {})
-        here = {path: atomic.read(path) for path in [*deployed, *(wanted.file.path for wanted in files)]}
+        paths = [*self.record.get("files", {}), *(wanted.file.path for wanted in files), *self._begun()]
+        here = {path: atomic.read(path) for path in paths}
         return Comparison(files, fingerprint, here, {path: self._original.get(path) for path in here}, self.record)
+
+    def _begun(self) -> list[str]:
+        """Return the paths that were replaced by a deployment which was killed before it was recorded."""
+        return [path for path in self._original.paths() if atomic.read(path) != self._original.get(path)]
 
     def before(self, changes: list[str]) -> tuple[list[Wanted], str]:
         """Return what was deployed before these changes, and its fingerprint; what is there, where another made it."""

@@ -108,8 +108,8 @@ class Comparison:
     """What is wanted, and what is there.
 
     here: by path, what was read; originals: what was there before the first deployment; differing: what is wanted and
-    is not there so; dropped: paths that were deployed and are wanted no more; gone: those of them that are not as they
-    originally were; drifted: paths that are not as they were deployed.
+    is not there so; dropped: paths that are wanted no more; gone: those of them that are not as they originally were;
+    drifted: paths that are not as they were deployed.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Comparison:
         paths = {wanted.file.path for wanted in files}
         deployed = record.get("files", {})
         self.differing = [wanted for wanted in files if not _same(wanted.file, here[wanted.file.path])]
-        self.dropped = [path for path in deployed if path not in paths]
+        self.dropped = [path for path in here if path not in paths]
         self.gone = [path for path in self.dropped if here[path] != originals[path]]
         self.changing = [*(wanted.file.path for wanted in self.differing), *self.gone]
         self.drifted = {

@@ -85,6 +85,11 @@ options:
     type: list
     elements: str
     default: []
+  units:
+    description: Units of systemd that serve with these files. They are looked at, and left as they are.
+    type: list
+    elements: str
+    default: []
   state:
     description:
       - With V(deployed) the files are as in O(files).
@@ -176,10 +181,16 @@ deployed:
       description: Whether it is part of a change of the site that was not confirmed yet.
       type: bool
   sample: {fingerprint: 9f2c41d07be3, when: "2026-11-25T13:04:05Z", by: ops}
+idle:
+  description: Those O(units) that are not active, or not started at boot.
+  type: list
+  elements: str
+  returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _systemd
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._file_set import FileSet, missing
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused, wanted
 
@@ -210,6 +221,7 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "fingerprint": {"type": "str", "default": ""},
             "undo": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
         },
         supports_check_mode=True,
@@ -241,6 +253,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
         "recorded": comparison.recorded,
         "fingerprint": comparison.fingerprint,
         "deployed": {key: deployed[key] for key in ("fingerprint", "when", "by", "pending") if key in deployed},
+        "idle": [unit for unit in ask["units"] if not _systemd.inspect(unit)["enabled"] or not _systemd.is_active(unit)],
         "diff": comparison.difference() if module._diff else [],
     }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from peers import run_module
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _run_lock, _site_record
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _run_lock, _site_record, _systemd
 from ansible_collections.pacs.loadbalancer.plugins.modules import configuration_files
 
 OWNER = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
@@ -295,6 +295,26 @@ def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(h
         assert left == dict.fromkeys(("one", "two", "gone"), "former\n"), moment
         moment += 1
     assert moment >= 8
+
+
+def test_a_first_deployment_that_was_killed_is_taken_back_by_a_set_without_files(host):
+    """Nothing of it is recorded then; what it has replaced is."""
+    (host.directory / "own.conf").write_text("the site's own\n")
+    before = host.tree()
+    files = [host.file("own.conf", "good\n"), host.file("unit.d/drop-in.conf", "[Service]\n")]
+    moments = 0
+    while host.run_killed(*files, moment=moments):
+        host.run()
+        assert {name: text for name, text in host.tree().items() if text is not None} == before
+        assert not host.run()["changed"]
+        moments += 1
+    assert moments > 3
+
+
+def test_units_that_do_not_serve_are_named(host, monkeypatch):
+    monkeypatch.setattr(_systemd, "inspect", lambda unit: {"enabled": unit != "never.timer"})
+    monkeypatch.setattr(_systemd, "is_active", lambda unit: unit != "dead.timer")
+    assert host.run(units=["good.timer", "never.timer", "dead.timer"])["idle"] == ["never.timer", "dead.timer"]
 
 
 @pytest.fixture
