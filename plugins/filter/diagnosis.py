@@ -87,6 +87,6 @@ class FilterModule:
             "infinitt_removal": infinitt_removal,
             "infinitt_verify": infinitt_verify,
             "status_problems": status_problems,
-            "checks_agree": verify.checks_agree,
+            "haproxy_settled": verify.haproxy_settled,
             "vip_prober": verify.vip_prober,
         }

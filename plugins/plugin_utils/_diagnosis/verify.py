@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
@@ -18,7 +18,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
     Endpoint,
-    Node,
+    HAProxy,
     Observed,
     Site,
     holders,
@@ -36,9 +36,10 @@ class Verdict(NamedTuple):
     notices: list[Problem]
 
 
-def checks_agree(services: Mapping[str, Mapping[str, Node]], site: Site, endpoints: Sequence[Endpoint]) -> bool:
-    """Does HAProxy see every node as this host just did? ``services``: of `observed.HAProxy`."""
-    return not any(nodes.disagreements("", site, services, endpoints))
+def haproxy_settled(haproxy: HAProxy, site: Site, endpoints: Sequence[Endpoint], among: Collection[str]) -> bool:
+    """Does HAProxy see every node as this host just did, and is it connected with those of ``among`` that it knows?"""
+    apart = [name for name, connected in haproxy["peers"].items() if name in among and not connected]
+    return not apart and not any(nodes.disagreements("", site, haproxy["services"], endpoints))
 
 
 def vip_prober(site: Site, observed: Observed) -> str:

@@ -97,7 +97,7 @@ def test_preflight_accepts_a_node_out_of_service_that_is_off(require):
 def test_verify_accepts_it_too(observed):
     for host in observed.values():
         host["endpoints"][0] = OFF
-        assert verify.checks_agree(host["haproxy"]["services"], OUT, host["endpoints"])
+        assert verify.haproxy_settled(host["haproxy"], OUT, host["endpoints"], ())
     assert verify.verify(OUT, observed, "lb2", []).broken == []
 
 
@@ -182,8 +182,9 @@ def test_what_cannot_be_together(services, sentence):
 
 def test_a_node_that_fails_a_service_may_be_down_for_those_that_share_its_clients(observed):
     of = as_dict(together(query={"health": "together"}))
-    served = {"dicom": {"pacs1": node("DOWN", "L4CON", False)}}
+    dicom = {"pacs1": node("DOWN", "L4CON", False)}
+    alone, both = ({"services": its, "peers": {}} for its in ({"dicom": dicom}, {"dicom": dicom, "query": dicom}))
     ends = [endpoint(), endpoint("query", port=105, error=("refused", "refused the connection"))]
-    assert verify.checks_agree(served, of, ends[:1]) is False
-    assert verify.checks_agree({**served, "query": served["dicom"]}, of, ends)
-    assert not verify.checks_agree({**served, "query": served["dicom"]}, as_dict(build()), ends)
+    assert not verify.haproxy_settled(alone, of, ends[:1], ())
+    assert verify.haproxy_settled(both, of, ends, ())
+    assert not verify.haproxy_settled(both, as_dict(build()), ends, ())

@@ -110,12 +110,21 @@ def test_haproxy_and_the_host_see_a_node_alike(observed, up, reachable, agree):
     host = observed["lb1"]
     host["haproxy"]["services"]["dicom"]["pacs1"] = node("UP" if up else "DOWN", up=up)
     host["endpoints"][0] = endpoint(error=None if reachable else ("timeout", "timed out"))
-    assert verify.checks_agree(host["haproxy"]["services"], SITE, host["endpoints"]) == agree
+    assert verify.haproxy_settled(host["haproxy"], SITE, host["endpoints"], ()) == agree
     assert [problem.code for problem in verdict(observed).broken] == ([] if agree else ["node_disputed"])
 
 
+@pytest.mark.parametrize(
+    "peers, settled", [({"lb2": True}, True), ({"lb2": False}, False), ({"lb3": False, "lb2": True}, True), ({}, True)]
+)
+def test_haproxy_waits_for_those_peers_that_take_part(observed, peers, settled):
+    host = observed["lb1"]
+    host["haproxy"]["peers"] = peers
+    assert verify.haproxy_settled(host["haproxy"], SITE, host["endpoints"], ["lb1", "lb2"]) == settled
+
+
 def test_a_node_that_haproxy_does_not_know(observed):
-    assert not verify.checks_agree({}, SITE, [endpoint()])
+    assert not verify.haproxy_settled({"services": {}, "peers": {}}, SITE, [endpoint()], ())
     del observed["lb2"]["haproxy"]["services"]["dicom"]["pacs2"]
     (problem,) = verdict(observed).broken
     assert (problem.code, problem.text) == ("node_unknown", "HAProxy on lb2 does not serve dicom on pacs2.")
