@@ -50,26 +50,16 @@ LEFT_OUT = "(The rest was left out.)\n"
 
 def names() -> list[str]:
     """Return what an archive has."""
-    records = [_record(name) for name in (*_file_set.names(), "")]
-    return [*map(_configuration, CONFIGURATIONS), *records, *COMMANDS, *map(_log, UNITS)]
+    return [*_files(), *_commands()]
 
 
 def parts() -> Iterator[tuple[str, str]]:
     """Yield each part's name and what is in it, masked."""
     known = _known()
-    for path in CONFIGURATIONS:
-        mask = _masking.data if path.endswith(".json") else _masking.text
-        yield _configuration(path), mask(_read(path), known)
-    for name in (*_file_set.names(), ""):
-        path = os.path.join(_file_set.DIRECTORY, name, "deployed.json" if name else "site.json")
-        yield _record(name), _masking.data(_read(path), known)
-    for name, command in COMMANDS.items():
-        mask = _masking.data if name.endswith(".json") else _masking.text
-        yield name, mask(run(command), known)
-    for unit in UNITS:
-        # What is in several lines of one message is still in its order here.
-        lines = _masking.log(run([*JOURNAL, "--unit=%s" % unit]), known).splitlines(True)
-        yield _log(unit), "".join(reversed(lines))
+    for name, path in _files().items():
+        yield name, _masked(name, _read(path), known)
+    for name, command in _commands().items():
+        yield name, _masked(name, run(command), known)
 
 
 def write(path: str, directory: str) -> None:
@@ -94,16 +84,28 @@ def _known() -> dict[str, str]:
     return found
 
 
-def _configuration(path: str) -> str:
-    return "configuration/" + os.path.basename(path)
+def _files() -> dict[str, str]:
+    """Return the path of each part that is a file."""
+    records = {name: os.path.join(name, "deployed.json") for name in _file_set.names()}
+    records["site"] = "site.json"
+    found = {"configuration/%s" % os.path.basename(path): path for path in CONFIGURATIONS}
+    found.update(("records/%s.json" % name, os.path.join(_file_set.DIRECTORY, path)) for name, path in records.items())
+    return found
 
 
-def _record(name: str) -> str:
-    return "records/%s.json" % (name or "site")
+def _commands() -> dict[str, list[str]]:
+    """Return the command of each part that a program says."""
+    logs = {"logs/%s.log" % unit.replace("@*", ""): [*JOURNAL, "--unit=%s" % unit] for unit in UNITS}
+    return {**COMMANDS, **logs}
 
 
-def _log(unit: str) -> str:
-    return "logs/%s.log" % unit.replace("@*", "")
+def _masked(name: str, its: str, known: dict[str, str]) -> str:
+    if name.endswith(".json"):
+        return _masking.data(its, known)
+    if name.endswith(".log"):
+        # Until here what is in several lines of one message is in the order that masking expects.
+        return "".join(reversed(_masking.log(its, known).splitlines(True)))
+    return _masking.text(its, known)
 
 
 def _read(path: str) -> str:
