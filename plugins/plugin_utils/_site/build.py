@@ -137,8 +137,6 @@ def build(
 
 def _note_lost(problems: Problems, hosts: Mapping[str, Mapping[str, Any]], lost: Sequence[str]) -> None:
     others = [name for name, host in hosts.items() if host.get("facts") is not None]
-    hint = (
-        f"bring it back, or deploy the others with --limit {','.join(others)}" if others else "check the SSH connection"
-    )
+    hint = f"bring it back, or leave it out with --limit {','.join(others)}" if others else "check the SSH connection"
     for name in lost:
-        problems.note(name, "cannot be reached, so nothing was changed on any host", hint)
+        problems.note(name, "cannot be reached", hint)
