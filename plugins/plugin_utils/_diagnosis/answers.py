@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.nodes import entry
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Endpoint, Service, Site, why
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Endpoint, Service, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import why
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import lapse, listed, owner
 
 # What is asked, by the check; a connection needs no word.

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import daemons, forwarding, vip
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site, holders
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
 
 

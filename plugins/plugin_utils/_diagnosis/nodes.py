@@ -15,10 +15,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     Node,
     Observed,
     Site,
-    running_services,
-    why,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import running_services, why
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, owner, span
 
 

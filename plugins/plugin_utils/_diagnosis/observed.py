@@ -242,22 +242,3 @@ Observed = Mapping[str, Host]
 # A service of the model, and the model's site, as plain data.
 Service = Mapping[str, Any]
 Site = Mapping[str, Any]
-
-
-def holders(observed: Observed, vip: str) -> list[str]:
-    """The hosts that have the VIP on an interface. A Keepalived that was killed may have left it there."""
-    return [name for name, host in observed.items() if vip in host["keepalived"]["addresses"]]
-
-
-def why(end: Endpoint) -> str:
-    """Why an endpoint did not answer, as the end of a sentence that begins with it."""
-    return end["error"]["text"] if end["error"] else "no reason given"
-
-
-def running_services(observed: Observed) -> dict[str, dict[str, None]]:
-    """Every service that a running HAProxy serves, with its nodes; the dictionaries keep the order."""
-    services: dict[str, dict[str, None]] = {}
-    for host in observed.values():
-        for name, nodes in host["haproxy"]["services"].items():
-            services.setdefault(name, {}).update(dict.fromkeys(nodes))
-    return services

@@ -19,14 +19,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
     nodes,
     vip,
 )
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
-    Answer,
-    Host,
-    Observed,
-    Site,
-    holders,
-)
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Answer, Host, Observed, Site
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders
 
 
 def vips(site: Site, observed: Observed) -> list[str]:

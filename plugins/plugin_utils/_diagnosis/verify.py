@@ -21,9 +21,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     HAProxy,
     Observed,
     Site,
-    holders,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
 
 

@@ -13,10 +13,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     Host,
     Observed,
     Site,
-    holders,
-    why,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders, why
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, span
 
 TOLD = 86400  # seconds for which a handover is worth knowing

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Answer, holders
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Answer
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders
 
 # What a summary has at most: it goes from job to job as a variable.
 PROBLEMS = 20

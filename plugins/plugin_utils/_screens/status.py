@@ -17,10 +17,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
     Node,
     Observed,
     Service,
-    holders,
-    running_services,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders, running_services
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import (
     WIDTH,
