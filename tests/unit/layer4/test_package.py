@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 FILES = Path(__file__).parents[3] / "roles/layer4/files"
-PURE = ("address", "hashing", "health", "nft", "firewall", "packet")
 
 
 @pytest.fixture
@@ -47,24 +45,3 @@ def test_a_version_that_is_installed_meanwhile_gives_a_process_no_module(install
     main.write_text(main.read_text().replace("import json\n", move + "import json\n", 1))
     assert run(installed).stderr.startswith("layer4: ")
     assert (tmp_path / "current").resolve().name == "other"
-
-
-def test_imports_go_down_only_and_pure_modules_open_nothing():
-    def imports(name):
-        tree = ast.parse((FILES / f"lib/layer4/{name}.py").read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                yield from ([node.module] if node.module else [alias.name for alias in node.names])
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                yield from ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module])
-
-    names = [path.stem for path in (FILES / "lib/layer4").glob("*.py") if path.stem != "__init__"]
-    uses = {name: set(imports(name)) for name in names}
-    for name in PURE:
-        assert not uses[name] & {"os", "pathlib", "subprocess", "select", "time", *set(names) - set(PURE)}, name
-    assert [name for name in names if "subprocess" in uses[name]] == ["system"]
-    placed = []
-    while len(placed) < len(names):
-        next_ones = [name for name in names if name not in placed and not uses[name] & (set(names) - set(placed))]
-        assert next_ones, f"these import each other: {set(names) - set(placed)}"
-        placed += next_ones
