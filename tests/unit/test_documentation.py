@@ -11,6 +11,8 @@ import re
 import pytest
 from rendering import REPOSITORY
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import RUN_VARIABLES
+
 PAGES = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md")]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
@@ -34,3 +36,17 @@ def test_every_test_that_is_named_as_a_proof_exists():
     places = [*REPOSITORY.glob("tests/unit/**/test_*.py"), *REPOSITORY.glob("molecule/*/tests/test_*.py")]
     assert len(named) > 15
     assert named <= set(re.findall(r"^def (test_\w+)", "\n".join(path.read_text() for path in places), re.MULTILINE))
+
+
+def test_a_job_of_tower_is_described_for_each_playbook_with_what_may_be_asked_of_a_run():
+    jobs = re.findall(
+        r"^\| [^|]+ \| `playbooks/(\w+)\.yml` \| .*$", (REPOSITORY / "docs/tower.md").read_text(), re.MULTILINE
+    )
+    assert sorted(jobs) == sorted(path.stem for path in REPOSITORY.glob("playbooks/*.yml"))
+    named = re.findall(r"`(infinitt_\w+)`", (REPOSITORY / "docs/tower.md").read_text())
+    assert set(RUN_VARIABLES) <= set(named)
+
+
+def test_the_readme_names_each_playbook():
+    named = re.findall(r"(\w+)\.yml", (REPOSITORY / "README.md").read_text())
+    assert {path.stem for path in REPOSITORY.glob("playbooks/*.yml")} <= set(named)
