@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the daemons may do, as systemd itself judges it from their units, and whether it understands all of these."""
+"""What the daemons may do, as systemd itself judges it from their units, and what follows their end.
+
+It must understand all of these units.
+"""
 
 from __future__ import annotations
 
@@ -136,3 +139,13 @@ def test_layer4_may_read_what_keepalived_says_of_itself():
     """The kernel shows a process to one that has all of its capabilities, or another one that is worse (ptrace(2))."""
     assert capabilities("keepalived") <= capabilities("layer4")
     assert not {"CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_SYS_MODULE"} & set().union(*map(capabilities, WRITTEN))
+
+
+@pytest.mark.parametrize(
+    "unit, daemon", [("haproxy-state.service", "haproxy"), ("keepalived-release.service", "keepalived")]
+)
+def test_what_follows_the_end_of_a_daemon_follows_that_of_a_masked_one_too(unit, daemon):
+    """systemd forgets the drop-ins of a unit that is masked: the VIP would leave with the next check only."""
+    assert f"BindsTo={daemon}.service\n" in UNITS[unit] and "ExecStop=/" in UNITS[unit]
+    drop_ins = [text for path, text in UNITS.items() if path.startswith(f"{daemon}.service.d/")]
+    assert drop_ins and not any("ExecStop" in text for text in drop_ins)

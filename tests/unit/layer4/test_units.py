@@ -1,0 +1,54 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which units the layer4 role stops, because the site has changed."""
+
+from __future__ import annotations
+
+import re
+
+import jinja2.nativetypes
+import pytest
+import yaml
+from rendering import REPOSITORY
+
+VARIABLES = yaml.safe_load((REPOSITORY / "roles/layer4/vars/main.yml").read_text())
+OWN = "layer4.service"
+FLOWS = "layer4-flows@198.51.100.10.service"
+RUNNING = {"active": True, "enabled": True, "outdated": False}
+
+
+def stopped(units, vips=("198.51.100.10",), **written):
+    """Of these units, which run, those that are stopped."""
+    environment = jinja2.nativetypes.NativeEnvironment()
+    environment.filters["dict2items"] = lambda found: [{"key": key, "value": value} for key, value in found.items()]
+    environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    known = {
+        "layer4_services": [{"address": vip} for vip in vips],
+        "layer4_mirror_peer": "",
+        "layer4_mirror_tunnel": {},
+        "__layer4_runs": {"units": dict.fromkeys(units, RUNNING)},
+        **written,
+    }
+    for name in ("is_mirrored", "is_encrypted", "units", "active", "enabled", "unwanted"):
+        expression = environment.from_string(VARIABLES[f"__layer4_{name}"].strip())
+        known[f"__layer4_{name}"] = expression.render(known)
+    return list(known["__layer4_unwanted"])
+
+
+@pytest.mark.parametrize("peer, stops", [("198.51.100.12", []), ("", ["conntrackd.service"])])
+def test_a_mirror_that_has_lost_its_peer_in_the_inventory_is_stopped(peer, stops):
+    assert stopped([OWN, "conntrackd.service", FLOWS], layer4_mirror_peer=peer) == stops
+
+
+def test_so_is_its_tunnel_that_is_wanted_no_more():
+    units = [OWN, "layer4-mirror.service", "conntrackd.service", FLOWS]
+    assert stopped(units, layer4_mirror_peer="198.51.100.12") == ["layer4-mirror.service"]
+    assert stopped(units, layer4_mirror_peer="169.254.37.81", layer4_mirror_tunnel={"peer": "198.51.100.12"}) == []
+
+
+def test_the_log_of_a_former_vip_is_stopped():
+    former = "layer4-flows@198.51.100.9.service"
+    assert stopped([OWN, FLOWS, former]) == [former]
+    assert stopped([OWN, FLOWS, former], vips=("198.51.100.9", "198.51.100.10")) == []
