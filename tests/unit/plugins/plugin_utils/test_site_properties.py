@@ -35,6 +35,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     HOST_VARIABLES,
     NODE_KEYS,
+    RUN_VARIABLES,
     SERVICE_KEYS,
     SITE_VARIABLES,
 )
@@ -320,7 +321,7 @@ keys = st.sampled_from([*SERVICE_KEYS, *NODE_KEYS, *KNOWN, "x", 104])
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(
     st.dictionaries(
-        st.sampled_from(list(DEFAULTS)),
+        st.sampled_from([*DEFAULTS, *RUN_VARIABLES]),
         anything
         | st.dictionaries(keys, anything | st.dictionaries(keys, anything, max_size=3), max_size=3)
         | st.lists(st.dictionaries(keys, anything, max_size=3), max_size=3),

@@ -103,7 +103,9 @@ def test_blanks_around_a_value_are_no_part_of_it():
 
 
 @pytest.mark.parametrize("blank", [None, "", "  ", "\t"])
-@pytest.mark.parametrize("name", [name for name in SITE_VARIABLES if name not in ("infinitt_vip", "infinitt_nodes")])
+@pytest.mark.parametrize(
+    "name", [name for name in (*SITE_VARIABLES, *RUN_VARIABLES) if name not in ("infinitt_vip", "infinitt_nodes")]
+)
 def test_a_blank_is_unset_whatever_the_variable(name, blank):
     assert as_dict(build(**{name: blank})) == as_dict(build())
 
@@ -133,6 +135,27 @@ def test_a_node_may_be_named_by_a_number():
     assert site.problems == []
     assert [node.name for node in service(site, "mwl").nodes] == ["1", "2"]
     assert [node.name for node in service(site, "query").nodes] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "written, read",
+    [
+        ({"infinitt_wait": "2h"}, {"wait": 7200}),
+        ({"infinitt_wait": " 90 "}, {"wait": 90}),
+        ({"infinitt_force": "True"}, {"force": True}),
+        ({"infinitt_cut": "yes"}, {"cut": True}),
+        ({"infinitt_dead": "no"}, {"dead": False}),
+        ({"infinitt_node": " pacs1", "infinitt_state": "drain "}, {"node": "pacs1", "state": "drain"}),
+        ({"infinitt_node": 1}, {"node": "1"}),
+        ({"infinitt_to": "lb2 "}, {"to": "lb2"}),
+        ({"infinitt_echoes": "5"}, {"echoes": 5}),
+        ({"infinitt_confirm": " 198.51.100.10"}, {"confirm": "198.51.100.10"}),
+        ({"infinitt_check_timeout": "10"}, {"check_timeout": 10}),
+    ],
+)
+def test_what_is_asked_of_a_run_may_be_a_string(written, read):
+    site = build(**written)
+    assert site.problems == [] and {name: site.run[name] for name in read} == read
 
 
 @pytest.mark.parametrize("written", ["cut_off, switchover ", ["cut_off", "switchover"]])
