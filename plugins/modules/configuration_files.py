@@ -253,7 +253,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
         "recorded": comparison.recorded,
         "fingerprint": comparison.fingerprint,
         "deployed": {key: deployed[key] for key in ("fingerprint", "when", "by", "pending") if key in deployed},
-        "idle": [unit for unit in ask["units"] if not _systemd.inspect(unit)["enabled"] or not _systemd.is_active(unit)],
+        "idle": [unit for unit in ask["units"] if not (_systemd.is_active(unit) and _systemd.inspect(unit)["enabled"])],
         "diff": comparison.difference() if module._diff else [],
     }
 

@@ -127,6 +127,33 @@ def test_a_standby_calls_no_node_dead_and_dead_after_counts_from_taking_the_vip(
     assert dead() == set()
 
 
+def test_a_host_to_which_nobody_answers_calls_no_node_dead(told, service, clock, here, monkeypatch):
+    config.CONFIGURATION.write_text(json.dumps({**told, "peers": ["198.51.100.12"]}))
+    service.configure()
+    here.add(VIP)
+    answers, rows = [], [DOWN]
+    monkeypatch.setattr(peers, "ask", lambda own, hosts, port: iter(answers))
+    monkeypatch.setattr(service.haproxy, "ask", lambda: rows)
+
+    def dead(after):
+        for _second in range(after):
+            clock[0] += 1
+            service.poll()
+            service.observe_vips()
+        return service.decide()[1]
+
+    assert dead(60) == set()
+    answers.append(("198.51.100.12", {}))
+    assert dead(14) == set(), "it was cut off, and the nodes have not had the time to answer"
+    assert dead(3) == DEAD
+    answers.clear()
+    assert dead(3) == DEAD, "an answer may be lost"
+    assert dead(1) == set()
+    rows.append(UP)
+    assert dead(14) == set()
+    assert dead(3) == DEAD
+
+
 def test_only_the_holder_of_a_vip_ends_or_deletes_anything(service, clock, here, monkeypatch):
     asked = []
     monkeypatch.setattr(system, "run", lambda *command, stdin="": asked.append(command) or (0, ""))

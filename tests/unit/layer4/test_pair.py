@@ -68,6 +68,35 @@ def test_a_standby_that_is_blind_to_a_node_ends_nothing_and_breaks_nothing_when_
     assert [connections.answers() for connections in waiting] == [["answered"] * 10] * 2
 
 
+def test_a_standby_that_is_cut_off_ends_nothing_on_the_other_one_when_it_is_back(make_pair):
+    """It has the VIP too meanwhile, and sees no node."""
+    pair = make_pair(dead_after=1)
+    connections = pair.connect(10)
+    known = until(lambda: len(pair.lb1.forwarded()) == 10 and pair.lb1.forwarded())
+    assert until(lambda: pair.lb2.forwarded() == known)
+    pair.lb2("ip", "link", "set", "eth0", "down")
+    pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
+    pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
+    pair.lb2.layer4("master")
+    time.sleep(8)  # dead_after, until it takes itself for cut off, and what ending takes
+    connections.ask(6)
+    pair.lb2("ip", "link", "set", "eth0", "up")
+    time.sleep(1)
+    pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
+    pair.lb2.haproxy.states.update(pacs1="UP", pacs2="UP")
+    assert pair.lb1.forwarded() == known
+    assert connections.answers() == ["answered"] * 10
+
+
+def test_where_all_nodes_are_down_and_another_load_balancer_answers_connections_end(make_pair):
+    pair = make_pair(dead_after=1)
+    connections = pair.connect(10)
+    connections.ask(30)
+    for balancer in (pair.lb1, pair.lb2):
+        balancer.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
+    assert connections.answers() == ["ConnectionResetError"] * 10
+
+
 def test_a_mirror_that_lost_entries_gets_them_back_by_itself(make_pair):
     pair = make_pair(resync=1)
     connections = pair.connect(20)

@@ -13,6 +13,7 @@ The rules of this package:
   reach HAProxy's listener.
 * An established connection outlives its node's failure by `dead_after`. Then its client gets a TCP reset, never
   silence.
-* `address`, `hashing`, `health`, `nft`, `firewall` and `packet` are pure: they open nothing. `system` alone starts
-  programs, and `daemon` alone writes to the kernel while the service runs.
+* Only a host that has the VIP ends connections, and none while neither a node nor another load balancer answers it.
+* `address`, `company`, `hashing`, `health`, `nft`, `firewall` and `packet` are pure: they open nothing. `system` alone
+  starts programs, and `daemon` alone writes to the kernel while the service runs.
 """

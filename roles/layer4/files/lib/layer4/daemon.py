@@ -11,7 +11,7 @@ import pathlib
 import signal
 import time
 
-from . import _sd_notify, config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
+from . import _sd_notify, company, config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
 from .haproxy import HAProxy
 
 TICK, REFRESH = 0.2, 1.0  # seconds: how often HAProxy is polled, and the map refreshed
@@ -33,7 +33,9 @@ class Daemon:
         self.maps: dict[str, list[dict | None]] = {}
         self.dead: set[tuple[str, int]] = set()
         self.started = time.monotonic()
+        self.company = company.Company(self.started)
         self.held_since: dict[str, float] = {}  # by VIP that this host has
+        self.ends_since: dict[str, float] = {}
         self.resync_at = self.started + RESYNC
         self.fault = "the rules are not loaded yet"
         self.must_not: bool | None = None
@@ -76,15 +78,19 @@ class Daemon:
 
     def decide(self) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
         """Return the maps and the dead endpoints that follow from what is known."""
-        return self.health.decide(time.monotonic(), self.config.dead_after, self.held_since)
+        return self.health.decide(time.monotonic(), self.config.dead_after, self.ends_since)
 
     def observe_vips(self) -> None:
-        """See which VIPs this host has: only their holder ends a connection."""
+        """See which VIPs this host has: only their holder ends a connection, and only while anybody answers it."""
         now, here = time.monotonic(), system.addresses()
         vips = set(self.config.vips) & here
         if self.held_since and not vips:
             self.resync_at = now  # conntrackd's list is no longer the one that counts
         self.held_since = {vip: self.held_since.get(vip, now) for vip in vips}
+        own, others, port = self.config.address, self.config.peers, self.config.peers_port
+        if self.health.any_up() or next(peers.ask(own, others, port), None):
+            self.company.meet(time.monotonic())
+        self.ends_since = self.company.limit(self.held_since, time.monotonic()) if others else self.held_since
 
     def resync(self) -> None:
         """Complete the copies: whatever was lost comes back, and what lasts for days is not forgotten."""
@@ -140,9 +146,8 @@ class Daemon:
         if self.haproxy.answers and not self.fault:
             must_not = False
         elif self.haproxy.answers:
-            must_not = (
-                now - self.started < STARTING
-            )  # no rules: a VIP here would end what the other host's connections are
+            # Without the rules a VIP here would end what the other host's connections are.
+            must_not = now - self.started < STARTING
         else:
             if now - self.peers_asked >= 0.5:
                 self.peer_ready = peers.any_ready(self.config.address, self.config.peers, self.config.peers_port)
@@ -213,8 +218,7 @@ def serve() -> None:
     daemon = Daemon()
     daemon.remember()
     daemon.stand_guard()
-    notified = False
-    written = 0.0
+    notified, written = False, 0.0
     while True:
         if reload[0]:
             reload[0] = False

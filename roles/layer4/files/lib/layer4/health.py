@@ -55,6 +55,9 @@ class Health:
     def is_up(self, service: str, node: dict) -> bool:
         return self.states.get((service, node["name"])) == "up"
 
+    def any_up(self) -> bool:
+        return any(self.is_up(name, node) for name, node in self.nodes())
+
     def complete(self) -> bool:
         """Is the state of every node known?"""
         return all(self.states.get((name, node["name"])) for name, node in self.nodes())
@@ -103,8 +106,8 @@ class Health:
         """Return each slot's node by service, and the dead endpoints, that follow from what is known. What a person has
         cut off is as good as dead.
 
-        `held_since`: since when this host has each VIP that it has. A standby calls nothing dead: its own way to a node
-        may be broken.
+        `held_since`: since when this host has each VIP that it has, and is not cut off. A standby calls nothing dead:
+        its own way to a node may be broken.
         """
         maps, dead = {}, set()
         for name, service in self.services.items():
