@@ -21,6 +21,16 @@ SETTINGS = (
     "/etc/nftables/**",
     "/etc/nftables.d/**",
 )
+# Where a deployment writes. What is not there yet is made in the directory above it.
+WRITTEN = (
+    "/etc/haproxy",
+    "/etc/keepalived",
+    "/etc/layer4",
+    "/etc/systemd/system",
+    "/usr/local/lib",
+    "/var/lib/pacs.loadbalancer",
+)
+ROOM = 4 << 20  # bytes: the new files, and copies of the former ones
 # A number alone, or the beginning of a table of ours (roles/layer4).
 SETTING = re.compile(r"^(?:[0-9]+|\s*table (?:inet|ip|ip6) layer4.*)$", re.MULTILINE)
 
@@ -31,7 +41,27 @@ def gather(interfaces: list[str], addresses: list[str], timeout: float) -> dict:
         asked = {name: pool.submit(_neighbours.owners, name, addresses, timeout) for name in interfaces}
         listeners, settings = _listeners(), _settings(SETTINGS)
         owners = {name: future.result() for name, future in asked.items()}
-    return {"owners": owners, "listeners": listeners, "settings": settings, "wireguard": _has_wireguard()}
+    return {
+        "owners": owners,
+        "listeners": listeners,
+        "settings": settings,
+        "wireguard": _has_wireguard(),
+        "unwritable": _unwritable(WRITTEN),
+    }
+
+
+def _unwritable(paths: tuple[str, ...]) -> dict[str, str]:
+    """Return the directories in which nothing can be written, and why not: ``full`` or ``read-only``."""
+    found = {}
+    for path in paths:
+        while not os.path.isdir(path):
+            path = os.path.dirname(path)
+        its = os.statvfs(path)
+        if its.f_flag & os.ST_RDONLY:
+            found[path] = "read-only"
+        elif its.f_blocks and its.f_bfree * its.f_frsize < ROOM:  # some file systems do not count
+            found[path] = "full"
+    return found
 
 
 def _listeners() -> list[str]:

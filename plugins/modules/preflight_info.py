@@ -68,6 +68,11 @@ wireguard:
   type: bool
   returned: success
   sample: true
+unwritable:
+  description: Directories that a deployment writes to and cannot; each with V(full) or V(read-only).
+  type: dict
+  returned: success
+  sample: {/etc/haproxy: full}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -159,6 +159,7 @@ def before(names=HOSTS):
             "keepalived": {"addresses": {ADDRESSES[name]: NOW - 90000}, "instances": []},
             "settings": [],
             "wireguard": False,
+            "unwritable": {},
         }
         for name in names
     }

@@ -191,6 +191,18 @@ def port_taken(name: str, ports: Sequence[Mapping[str, Any]], listeners: Sequenc
                 )
 
 
+def unwritable(name: str, directories: Mapping[str, str]) -> Iterator[Problem]:
+    """Directories of ours in which nothing can be written, with the reason."""
+    if directories:
+        yield Problem(
+            "unwritable",
+            name,
+            f"Nothing can be written on {name}: {listed(f'{path} is {why}' for path, why in directories.items())}.",
+            f"Look there with df -h and findmnt, and make room or repair it: a change that stops half-way leaves {name}"
+            " different from the others.",
+        )
+
+
 # --- worth knowing, and no problem -----------------------------------------------------------------------------------
 
 

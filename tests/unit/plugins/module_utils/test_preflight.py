@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
+import subprocess
 
 import pytest
 
@@ -21,6 +23,19 @@ def test_a_listener_is_listed_with_its_program():
         port = listening.getsockname()[1]
         (line,) = [line for line in _preflight._listeners() if f"127.0.0.1:{port} " in line]
     assert line.startswith("LISTEN") and f"pid={os.getpid()}," in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount something")
+def test_directories_that_are_full_or_read_only(tmp_path):
+    full, fixed, fine = (str(tmp_path / name) for name in ("full", "fixed", "fine"))
+    with contextlib.ExitStack() as mounted:
+        for path, options in ((full, "size=1m"), (fixed, "ro"), (fine, "size=8m")):
+            os.mkdir(path)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", path], check=True)
+            mounted.callback(subprocess.run, ["umount", path], check=True)
+        found = _preflight._unwritable((full, f"{fixed}/not/there/yet", fine))
+    assert found == {full: "full", fixed: "read-only"}
+    assert _preflight._unwritable((fine,)) == {}
 
 
 def test_a_kernel_has_wireguard_loaded_built_in_or_as_a_module(tmp_path):

@@ -157,6 +157,13 @@ def test_a_kernel_without_wireguard_is_refused_where_the_mirror_is_encrypted(obs
     assert problems(observed, of=FORWARDED) == []
 
 
+def test_a_file_system_that_is_full_or_read_only(observed):
+    observed["lb2"]["unwritable"] = {"/etc/haproxy": "full", "/var/lib": "read-only"}
+    (problem,) = problems(observed)
+    assert problem.code == "unwritable"
+    assert problem.text == "Nothing can be written on lb2: /etc/haproxy is full and /var/lib is read-only."
+
+
 def test_our_tables_in_the_sites_own_rules(observed):
     observed["lb1"]["settings"] = [
         TIMEOUT + "432000",
