@@ -198,8 +198,10 @@ CYCLES = {
 }
 
 # Tasks that are in no cycle. The VIP moves back from a load balancer that took it and does not serve: nothing else
-# changes then. And while it moves it is kept from a third one, which this lab has not.
+# changes then. While it moves it is kept from a third one, which this lab has not. And to encrypt the mirror takes
+# WireGuard in the kernel, which the host of a lab may not have.
 ELSEWHERE = {
+    "Make the key of the mirror, where there is none",
     "Move the VIP back",
     "Keep the VIP from those that are not to get it, until the next minute",
     "Let the others take it again",
