@@ -162,7 +162,7 @@ def test_only_the_holder_of_a_vip_ends_or_deletes_anything(service, clock, here,
         asked.clear()
         service.poll()
         service.observe_vips()
-        service.endings.continue_with(service.decide()[1], service.held_since)
+        service.endings.continue_with(service.decide()[1], service.holding.since, lambda: None)
         return [command for command in asked if "--delete" in command]
 
     assert deleted() == []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -68,22 +69,55 @@ def test_a_standby_that_is_blind_to_a_node_ends_nothing_and_breaks_nothing_when_
     assert [connections.answers() for connections in waiting] == [["answered"] * 10] * 2
 
 
+@contextlib.contextmanager
+def apart(pair, host, others):
+    """Frames do not pass between the host and the others."""
+    here, *there = (f'"p{one.address.rpartition(".")[2]}"' for one in (host, *others))
+    beyond = f"{{ {', '.join(there)} }}"
+    rules = f"iifname {here} oifname {beyond} drop; iifname {beyond} oifname {here} drop;"
+    pair.switch("nft", f"table bridge apart {{ chain in {{ type filter hook forward priority 0; {rules} }}; }}")
+    yield
+    pair.switch("nft", "delete table bridge apart")
+
+
 def test_a_standby_that_is_cut_off_ends_nothing_on_the_other_one_when_it_is_back(make_pair):
     """It has the VIP too meanwhile, and sees no node."""
     pair = make_pair(dead_after=1)
     connections = pair.connect(10)
     known = until(lambda: len(pair.lb1.forwarded()) == 10 and pair.lb1.forwarded())
     assert until(lambda: pair.lb2.forwarded() == known)
-    pair.lb2("ip", "link", "set", "eth0", "down")
-    pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
-    pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
-    pair.lb2.layer4("master")
-    time.sleep(8)  # dead_after, until it takes itself for cut off, and what ending takes
-    connections.ask(6)
-    pair.lb2("ip", "link", "set", "eth0", "up")
-    time.sleep(1)
+    with apart(pair, pair.lb2, (pair.lb1, pair.client, *pair.nodes)):
+        pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
+        pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
+        pair.lb2.layer4("master")
+        time.sleep(8)  # dead_after, until it takes itself for cut off, and what ending takes
+        connections.ask(6)
+    time.sleep(2)  # until Keepalived finds another holder, and HAProxy its nodes
     pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
     pair.lb2.haproxy.states.update(pacs1="UP", pacs2="UP")
+    time.sleep(1)
+    assert pair.lb1.forwarded() == known
+    assert connections.answers() == ["answered"] * 10
+
+
+def test_two_halves_of_a_network_end_nothing_in_each_other(make_pair):
+    """Each has the VIP, and a node."""
+    pair = make_pair(dead_after=1)
+    connections = pair.connect(10)
+    known = until(lambda: len(pair.lb1.forwarded()) == 10 and pair.lb1.forwarded())
+    assert until(lambda: pair.lb2.forwarded() == known)
+    there = pair.lb1("conntrack", "--dump", "--proto", "tcp")
+    ((name, node),) = (its for its in zip(("pacs1", "pacs2"), pair.nodes) if f"src={its[1].address} " in there)
+    with apart(pair, pair.lb2, (pair.lb1, pair.client, node)):
+        pair.lb2.haproxy.states[name] = "DOWN"
+        pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
+        pair.lb2.layer4("master")
+        assert until(lambda: not pair.lb2.forwarded())
+        connections.ask(6)
+    time.sleep(2)
+    pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
+    pair.lb2.haproxy.states[name] = "UP"
+    time.sleep(1)
     assert pair.lb1.forwarded() == known
     assert connections.answers() == ["answered"] * 10
 

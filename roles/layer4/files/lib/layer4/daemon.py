@@ -11,7 +11,7 @@ import pathlib
 import signal
 import time
 
-from . import _sd_notify, company, config, conntrack, endings, guard, health, nft, peers, sync, sysctl, system
+from . import _sd_notify, config, conntrack, endings, guard, health, holding, nft, peers, sync, sysctl, system
 from .haproxy import HAProxy
 
 TICK, REFRESH = 0.2, 1.0  # seconds: how often HAProxy is polled, and the map refreshed
@@ -33,9 +33,7 @@ class Daemon:
         self.maps: dict[str, list[dict | None]] = {}
         self.dead: set[tuple[str, int]] = set()
         self.started = time.monotonic()
-        self.company = company.Company(self.started)
-        self.held_since: dict[str, float] = {}  # by VIP that this host has
-        self.ends_since: dict[str, float] = {}
+        self.holding = holding.Holding()
         self.resync_at = self.started + RESYNC
         self.fault = "the rules are not loaded yet"
         self.must_not: bool | None = None
@@ -78,19 +76,16 @@ class Daemon:
 
     def decide(self) -> tuple[dict[str, list[dict | None]], set[tuple[str, int]]]:
         """Return the maps and the dead endpoints that follow from what is known."""
-        return self.health.decide(time.monotonic(), self.config.dead_after, self.ends_since)
+        return self.health.decide(time.monotonic(), self.config.dead_after, self.holding.ends_since)
 
     def observe_vips(self) -> None:
         """See which VIPs this host has: only their holder ends a connection, and only while anybody answers it."""
-        now, here = time.monotonic(), system.addresses()
-        vips = set(self.config.vips) & here
-        if self.held_since and not vips:
-            self.resync_at = now  # conntrackd's list is no longer the one that counts
-        self.held_since = {vip: self.held_since.get(vip, now) for vip in vips}
-        own, others, port = self.config.address, self.config.peers, self.config.peers_port
-        if self.health.any_up() or next(peers.ask(own, others, port), None):
-            self.company.meet(time.monotonic())
-        self.ends_since = self.company.limit(self.held_since, time.monotonic()) if others else self.held_since
+        if self.holding.observe(self.config, self.health.any_up()):
+            self.resync_at = time.monotonic()  # conntrackd's list is no longer the one that counts
+
+    def end_connections(self) -> None:
+        """End those to the dead endpoints."""
+        self.endings.continue_with(self.dead, self.holding.since, lambda: holding.keep_to_itself(self.config))
 
     def resync(self) -> None:
         """Complete the copies: whatever was lost comes back, and what lasts for days is not forgotten."""
@@ -98,7 +93,7 @@ class Daemon:
         if not self.config.mirrored or now < self.resync_at:
             return
         self.resync_at = now + max(RESYNC, self.sysctl.number("net/netfilter/nf_conntrack_count") / RATE)
-        if self.held_since:
+        if self.holding.since:
             sync.complete()
         else:
             sync.stand_by(self.config.vips)
@@ -234,7 +229,7 @@ def serve() -> None:
             daemon.report()
             written = now
         if due:
-            daemon.endings.continue_with(daemon.dead, daemon.held_since)
+            daemon.end_connections()
             daemon.resync()
         daemon.judge()
         if not notified and daemon.ready():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import socket
-from typing import Iterable
+from typing import Callable, Iterable
 
 from . import address, conntrack, nft, packet, system
 
@@ -21,7 +21,9 @@ class Endings:
     def __init__(self) -> None:
         self.rounds: dict[tuple[str, int], int] = {}
 
-    def continue_with(self, dead: set[tuple[str, int]], vips: Iterable[str]) -> None:
+    def continue_with(
+        self, dead: set[tuple[str, int]], vips: Iterable[str], before_deleting: Callable[[], None]
+    ) -> None:
         """Provoke the clients of these endpoints by these VIPs into meeting a reset; after three rounds forget their
         connections.
 
@@ -33,6 +35,8 @@ class Endings:
             if rounds > ROUNDS:
                 continue
             self.rounds[endpoint] = rounds + 1
+            if rounds == ROUNDS:
+                before_deleting()
             node, port = endpoint
             for vip in vips:
                 if address.version(vip) != address.version(node):

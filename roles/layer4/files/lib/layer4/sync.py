@@ -51,6 +51,11 @@ def complete() -> None:
     system.run(*CONNTRACKD, "-R")
 
 
+def unlist() -> None:
+    """Empty conntrackd's list: what is not in it is not deleted on the peer when it is deleted here."""
+    system.run(*CONNTRACKD, "-f", "internal")
+
+
 def stand_by(vips: list[str]) -> bool:
     """Ask the peer for its connections, unless this host has one of the VIPs; return whether it did.
 
@@ -59,7 +64,7 @@ def stand_by(vips: list[str]) -> bool:
     """
     if system.addresses() & set(vips):
         return False
-    system.run(*CONNTRACKD, "-f", "internal")
+    unlist()
     system.run(*CONNTRACKD, "-n")
     if system.addresses() & set(vips):  # it came in between, and an active host needs its list
         refill()
