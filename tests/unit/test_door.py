@@ -31,12 +31,13 @@ pytestmark = pytest.mark.skipif(
 )
 # Seconds: in place of the 10 that a client has to begin, and for a machine that is busy.
 DELAY, PATIENCE = 3, 30
-PORT, OTHER, WEB, MWL = 12104, 12106, 12080, 12204
+PORT, OPEN, OTHER, WEB, MWL = 12104, 12105, 12106, 12080, 12204
 NODES = [{"name": f"pacs{number}", "address": f"198.51.100.2{number}"} for number in (1, 2, 3)]
 RIS = {"name": "ris1", "address": "198.51.100.31"}
 SERVICES = {
     "web": {"port": WEB, "allowed_sources": "198.51.100.64/27"},
-    "query": {"enabled": False},
+    # As it is where nobody has written anything.
+    "query": {"port": OPEN, "node_port": PORT},
     "mwl": {"port": MWL, "dicom": False, "nodes": [RIS], "allowed_sources": ["198.51.100.64/27"]},
     "dicom": {
         "port": PORT,
@@ -167,9 +168,12 @@ def lines(logged, number):
     return [match.groups() for match in found]
 
 
-def denied(admin):
+def denied(admin, name="dicom"):
     rows = _haproxy.parse_stat(_haproxy.ask(admin, "show stat -1 1 -1", 2))
-    return next(int(row["dreq"]) for row in rows if row["pxname"] == "dicom")
+    return next(int(row["dreq"]) for row in rows if row["pxname"] == name)
+
+
+both = pytest.mark.parametrize("name, port", [("dicom", PORT), ("query", OPEN)])
 
 
 @pytest.mark.parametrize(
@@ -236,24 +240,26 @@ def test_who_is_not_allowed_and_announces_more_than_it_sends_holds_nothing(door,
 
 
 # HTTP, TLS, an A-ABORT, a P-DATA-TF
+@both
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\0\x05", b"\7", b"\4" + bytes(100), b"\0"])
-def test_what_is_no_association_is_closed_at_once_and_counted(door, first):
+def test_what_is_no_association_is_closed_at_once_and_counted(door, name, port, first):
     nodes, logged, admin = door
-    before = denied(admin)
-    answer, seconds = say(first)
+    before = denied(admin, name)
+    answer, seconds = say(first, port=port)
     assert answer == b"" and seconds < DELAY and nodes.seen == []
-    assert denied(admin) == before + 1
-    assert lines(logged, 1) == [("dicom", "dicom", "<NOSRV>", "PR", "", "")]
+    assert denied(admin, name) == before + 1
+    assert lines(logged, 1) == [(name, name, "<NOSRV>", "PR", "", "")]
 
 
+@both
 @pytest.mark.parametrize("first", [b"", b"\1", request(b"ARCHIVE", b"CT1")[:41]])
-def test_who_begins_nothing_in_time_is_closed_and_counted(door, first):
+def test_who_begins_nothing_in_time_is_closed_and_counted(door, name, port, first):
     nodes, logged, admin = door
-    before = denied(admin)
-    answer, seconds = say(first)
+    before = denied(admin, name)
+    answer, seconds = say(first, port=port)
     assert answer == b"" and DELAY - 0.1 < seconds < PATIENCE and nodes.seen == []
-    assert denied(admin) == before + 1
-    assert not first or lines(logged, 1) == [("dicom", "dicom", "<NOSRV>", "PR", "", "")]
+    assert denied(admin, name) == before + 1
+    assert not first or lines(logged, 1) == [(name, name, "<NOSRV>", "PR", "", "")]
 
 
 def test_a_request_may_come_byte_by_byte(door):

@@ -27,12 +27,17 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output imp
 pytestmark = pytest.mark.skipif(
     not shutil.which("haproxy") or os.getuid() != 0, reason="haproxy is not installed, or this is not root"
 )
-AT_ONCE, RATED, LIMITED = 13104, 13105, 13204
+AT_ONCE, RATED, LIMITED, LOOPED = 13104, 13105, 13204, 13206
 SERVICES = {
     "web": {"enabled": False},
     "dicom": {"port": AT_ONCE, "client_connections": 3},
     "query": {"port": RATED, "client_rate": 5},
     "mwl": {"port": LIMITED},
+    "store": {
+        "port": LOOPED,
+        "client_connections": 2,
+        "nodes": [{"name": "pacs9", "address": "198.51.100.29", "max_connections": 3}],
+    },
 }
 ROOM = 2  # associations that each node of mwl takes
 
@@ -101,17 +106,18 @@ class Full:
 
     REJECT = bytes.fromhex("03000000000400020302")  # transient, presentation, local limit exceeded
 
-    def __init__(self, host):
+    def __init__(self, host, port, room):
         self.now = self.most = self.rejected = 0
+        self.room = room
         self.lock = threading.Lock()
-        self.server = peers.Server(self.talk, host, LIMITED)
+        self.server = peers.Server(self.talk, host, port)
 
     def talk(self, connection):
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
-            self.rejected += self.now > ROOM
-            is_full = self.now > ROOM
+            is_full = self.now > self.room
+            self.rejected += is_full
         try:
             connection.recv(65536) and connection.sendall(self.REJECT) if is_full else peers.verification_scp(
                 connection
@@ -121,10 +127,10 @@ class Full:
                 self.now -= 1
 
 
-def echo(_number):
+def echo(port):
     """What a client of five C-ECHOs gets, in words."""
     requestor = Requestor()
-    with socket.create_connection(("127.51.100.10", LIMITED), 60) as client:
+    with socket.create_connection(("127.51.100.10", port), 60) as client:
 
         def ask(data):
             client.sendall(data)
@@ -144,12 +150,22 @@ def echo(_number):
 
 
 def test_clients_wait_for_a_node_that_has_as_many_as_it_takes_and_none_fails(running):
-    nodes = [Full(node["address"].replace("198.", "127.")) for node in NODES]
+    nodes = [Full(node["address"].replace("198.", "127."), LIMITED, ROOM) for node in NODES]
     try:
         with ThreadPoolExecutor(16) as pool:
-            assert list(pool.map(echo, range(32))) == ["served"] * 32
+            assert list(pool.map(echo, [LIMITED] * 32)) == ["served"] * 32
     finally:
         for node in nodes:
             node.server.close()
     # They all come from one address, so one of the nodes has them.
     assert sorted((node.most, node.rejected) for node in nodes) == [(0, 0), (ROOM, 0)]
+
+
+def test_a_modality_that_loops_leaves_the_last_association_of_a_node_to_the_others(running):
+    node = Full("127.51.100.29", LOOPED, 3)
+    served = []
+    try:
+        assert come("127.51.100.65", LOOPED, 8, lambda: served.append(echo(LOOPED))) == 2
+    finally:
+        node.server.close()
+    assert served == ["served"] and (node.most, node.rejected) == (3, 0)

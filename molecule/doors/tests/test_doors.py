@@ -15,7 +15,7 @@ import os
 import re
 
 import pytest
-from pair import AE, CONFIGURATION, PAIR, REPOSITORY, haproxy, module, play, the_holder, traffic, until
+from pair import AE, ASSOCIATION, CONFIGURATION, PAIR, REPOSITORY, haproxy, module, play, the_holder, traffic, until
 
 NUMBER = int(os.environ.get("DOORS_HOSTILE", "100000"))
 NAME = "pacs.example.org"
@@ -131,7 +131,7 @@ def test_a_certificate_that_another_tool_renews_is_served_without_ansible(lab, v
         return shown.stdout
 
     former = served()
-    with traffic(lab, vip) as seen:
+    with traffic(lab, vip) as seen, traffic(lab, vip, **ASSOCIATION, calling_ae="MODALITY") as held:
         for name in PAIR:
             done = module(
                 name, "ansible.builtin.copy", src=str(PKI / "renewed.pem"), dest="/srv/tls/pacs.pem", mode="0600"
@@ -139,6 +139,7 @@ def test_a_certificate_that_another_tool_renews_is_served_without_ansible(lab, v
             assert done["changed"], done
         assert until(lambda: served() not in ("", former), 30), former
     assert seen["failures"] == 0, seen["outages"]
+    assert held["failures"] == 0, held["outages"]
     # On the other host as well: status compares what is served with the file.
     assert until(lambda: play("status").code == 0, 30)
 

@@ -15,7 +15,7 @@ import time
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import stream
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.association import Requestor
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.commands import EchoRQ
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRSP, FindRSP
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.dimse import EchoRSP, FindRSP, StoreRSP
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.errors import DicomError
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.items import (
     MAX_LENGTH,
@@ -36,6 +36,12 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.pdu impor
 NUMBER = int(os.environ.get("PACS_FUZZ", "100000"))
 ACCEPTED = AssociateAC("INFINITT", "CT1", (ContextResult(1, 0, "1.2.840.10008.1.2"),))
 ECHOED = PData((PDV(1, EchoRSP(1, 0).encode()),))
+ASKED = (
+    lambda requestor: requestor.echo(),
+    lambda requestor: requestor.find(b"", 1),
+    lambda requestor: requestor.find(b"", 1, b"2.25.1"),
+    lambda requestor: requestor.store("2.25.1", b""),
+)
 WHOLE = [
     *map(
         stream.encode,
@@ -47,6 +53,7 @@ WHOLE = [
             ECHOED,
             PData((PDV(1, FindRSP(1, 0xFF00, True).encode()), PDV(1, b"\0" * 40, False, True))),
             PData((PDV(1, FindRSP(1, 0).encode()),)),
+            PData((PDV(1, StoreRSP(1, 0).encode()),)),
             ReleaseRQ(),
             ReleaseRP(),
             Abort(2, 1),
@@ -77,12 +84,12 @@ def damaged(draw: random.Random) -> bytes:
 def test_damaged_pdus_raise_nothing_but_the_codecs_error_and_cost_little():
     draw, outcomes, slowest = random.Random(14), {"read": 0, "refused": 0, "unfinished": 0}, 0.0
     for _pdu in range(NUMBER):
-        # A requestor that has sent its request, and ones that wait for the answer to their C-ECHO or C-FIND.
+        # A requestor that has sent its request, and ones that wait for the answer to their C-ECHO, C-FIND or C-STORE.
         requestor = Requestor()
         requestor.associate()
         if draw.random() < 0.5:
             requestor.receive(stream.encode(ACCEPTED))
-            requestor.echo() if draw.random() < 0.5 else requestor.find(b"", 1, draw.choice((b"", b"2.25.1")))
+            draw.choice(ASKED)(requestor)
         data, began = damaged(draw), time.perf_counter()
         cut = draw.randrange(len(data) + 1)
         try:
@@ -93,5 +100,5 @@ def test_damaged_pdus_raise_nothing_but_the_codecs_error_and_cost_little():
             outcomes["refused"] += 1
         slowest = max(slowest, time.perf_counter() - began)
         assert requestor.pending <= len(data) <= MAX_LENGTH
-    assert min(outcomes.values()) > NUMBER / 100, outcomes
+    assert min(outcomes.values()) > NUMBER / 200, outcomes
     assert slowest < 5, "and the machine may have been busy"
