@@ -2,63 +2,87 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sites to copy in inventory/ are rendered, and HAProxy accepts them."""
+"""The sites to copy in inventory/ are rendered, and the real programs accept them."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
+import namespaces
 import pytest
 import yaml
-from pki import MIDDLE, ROOT, WEB
-from programs import haproxy_says
+from layer4 import config, trial
+from pki import MIDDLE, ROOT, SELF_SIGNED, WEB, Issued
+from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says
 from rendering import REPOSITORY
 from running import REJECT
 from test_golden import render
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files
 
-# The lab is none, and that of TLS needs files of the site's.
-OTHERS = ("lab", "tls")
-EXAMPLES = sorted(
-    path.parent.name for path in REPOSITORY.glob("inventory/*/hosts.yml") if path.parent.name not in OTHERS
-)
+EXAMPLES = sorted({path.parent.name for path in REPOSITORY.glob("inventory/*/hosts.yml")} - {"lab"})
+OTHER_NODE = Issued("pacs2")
+# What a site brings, or another tool writes on its load balancers.
+FILES = {
+    "pacs.pem": WEB.chain,
+    "pacs.key": WEB.key,
+    "nodes-ca.pem": ROOT.pem,
+    "nodes.pem": SELF_SIGNED.pem + OTHER_NODE.pem,
+    "modalities-ca.pem": MIDDLE.pem + ROOT.pem,
+    "modalities-revoked.pem": MIDDLE.revoke() + ROOT.revoke(),
+    "fullchain.pem": WEB.chain,
+    "privkey.pem": WEB.key,
+}
+FINGERPRINT = re.compile("(?:[0-9A-F]{2}:){31}[0-9A-F]{2}")
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_haproxy_accepts_it(name, tmp_path):
-    code, said = render(REPOSITORY / "inventory" / name / "hosts.yml", tmp_path, "--limit", "lb1")
+def services_of(inventory):
+    """What the site says of its services, and what the model makes of those with TLS, as far as their files go."""
+    text = inventory.read_text().replace("{{ inventory_dir }}", str(inventory.parent))
+    written = yaml.safe_load(text)["loadbalancers"]["vars"].get("infinitt_services", {})
+    told = [
+        {"name": name, "mode": "http" if name == "web" else "tcp", "port": keys.get("port", 80), **keys}
+        for name, keys in written.items()
+    ]
+    return written, told
+
+
+@pytest.fixture(params=EXAMPLES)
+def rendered(request, tmp_path):
+    """The directory of lb1's files, for a site that has what it names."""
+    inventory = shutil.copytree(REPOSITORY / "inventory" / request.param, tmp_path / "inventory") / "hosts.yml"
+    for name, text in FILES.items():
+        (inventory.parent / name).write_text(text)
+    theirs = iter((SELF_SIGNED.sha256, OTHER_NODE.sha256))
+    inventory.write_text(FINGERPRINT.sub(lambda _example: next(theirs), inventory.read_text()))
+    directory = json.dumps({"haproxy_pem_directory": str(tmp_path)})
+    code, said = render(inventory, tmp_path, "--limit", "lb1", "--extra-vars", directory)
     assert code == 0, said
-    path = tmp_path / "lb1/haproxy.cfg"
+    for file in pem_files(*services_of(inventory), lambda path: open(path).read()):
+        (tmp_path / file.name).write_text(file.content or FILES[file.link.rpartition("/")[2]])
+    return tmp_path / "lb1"
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("haproxy", "keepalived"))), reason="haproxy or keepalived is not installed"
+)
+def test_the_real_programs_accept_it(rendered, tmp_path):
+    path = rendered / "haproxy.cfg"
     path.write_text(path.read_text().replace("/etc/haproxy/reject_calling_ae.lua", str(REJECT)))
     code, said = haproxy_says(path)
     assert code == 0 and "WARNING" not in said, said
+    text = (rendered / "keepalived.conf").read_text().replace("eth0", INTERFACE)
+    assert keepalived_says(text, tmp_path / "keepalived.conf") == (0, "")
+    if (rendered / "layer4.nft").exists():
+        config.check(str(rendered / "layer4.json"))
+        in_namespace("nft", "--check", "--file", "-", given=(rendered / "layer4.nft").read_text())
+        if not namespaces.missing():
+            trial.try_mirror(str(rendered / "conntrackd.conf"))
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
-def test_haproxy_accepts_the_site_with_tls_and_its_certificates(tmp_path):
-    inventory = shutil.copytree(REPOSITORY / "inventory/tls", tmp_path / "inventory")
-    files = {
-        "pacs.pem": WEB.chain,
-        "pacs.key": WEB.key,
-        "nodes-ca.pem": ROOT.pem,
-        "modalities-ca.pem": MIDDLE.pem + ROOT.pem,
-        "modalities-revoked.pem": MIDDLE.revoke() + ROOT.revoke(),
-    }
-    for name, text in files.items():
-        (inventory / name).write_text(text)
-    directory = json.dumps({"haproxy_pem_directory": str(tmp_path)})
-    code, said = render(inventory / "hosts.yml", tmp_path, "--limit", "lb1", "--extra-vars", directory)
-    assert code == 0, said
-    text = (inventory / "hosts.yml").read_text().replace("{{ inventory_dir }}", str(inventory))
-    written = yaml.safe_load(text)["loadbalancers"]["vars"]["infinitt_services"]
-    services = [
-        {"name": "web", "mode": "http", "port": 80, "node_tls": True},
-        {"name": "dicom_tls", "mode": "tcp", "port": 2762},
-    ]
-    for file in pem_files(written, [{**service, "tls": True} for service in services], lambda path: open(path).read()):
-        (tmp_path / file.name).write_text(file.content)
-    code, said = haproxy_says(tmp_path / "lb1/haproxy.cfg")
-    assert code == 0 and "WARNING" not in said, said
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_page_leads_to_it(name):
+    pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/*.md")]
+    assert any(f"inventory/{name}" in page.read_text() for page in pages)

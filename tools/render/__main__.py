@@ -58,6 +58,11 @@ class Render(CLI):
         site = renderer.compute(hosts, {name: known for name, (known, said) in facts.items()})
         if site["problems"]:
             raise AnsibleError("\n".join(site["problems"]))
+        for name, computed in site["hosts"].items():
+            if tunnel := computed["mirror"]["tunnel"]:
+                key = f"PUBLIC-KEY-OF-{tunnel['peer_name']}"
+                variables.set_nonpersistent_facts(name, {"__infinitt_mirror_key": {"peer_key": key}})
+                facts[name][1].append(f"{tunnel['peer_name']}'s public key {key}")
         for host in self.get_host_list(inventory, context.CLIARGS["subset"], "loadbalancers"):
             directory = Path(context.CLIARGS["directory"], host.name)
             directory.mkdir(parents=True, exist_ok=True)
