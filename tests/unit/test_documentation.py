@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the pages for people point to exists."""
+"""What the pages for people point to exists, and what they say of all playbooks is so."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from rendering import REPOSITORY
@@ -50,3 +53,19 @@ def test_a_job_of_tower_is_described_for_each_playbook_with_what_may_be_asked_of
 def test_the_readme_names_each_playbook():
     named = re.findall(r"(\w+)\.yml", (REPOSITORY / "README.md").read_text())
     assert {path.stem for path in REPOSITORY.glob("playbooks/*.yml")} <= set(named)
+
+
+def test_no_playbook_is_for_a_node(tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("loadbalancers: {hosts: {lb1: , lb2: }}\nnodes: {hosts: {pacs1: , pacs2: }}\n")
+    playbooks = sorted(map(str, REPOSITORY.glob("playbooks/*.yml")))
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "--inventory", str(inventory), "--list-hosts", *playbooks],
+        env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_LOCAL_TEMP": str(tmp_path)},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and done.stdout.count("\nplaybook: ") == len(playbooks), done.stdout + done.stderr
+    assert set(re.findall(r"^      (\S+)$", done.stdout, re.MULTILINE)) == {"lb1", "lb2"}

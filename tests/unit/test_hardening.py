@@ -131,6 +131,24 @@ def test_a_daemon_is_exposed_no_more_than_this(unit, tmp_path):
     assert judged.stderr == ""
 
 
+@pytest.mark.parametrize("unit", WRITTEN)
+def test_no_daemon_writes_gains_privileges_or_loads_a_module(unit):
+    lines = UNITS[WRITTEN[unit]].splitlines()
+    for line in ("ProtectSystem=strict", "NoNewPrivileges=yes", "ProtectKernelModules=yes"):
+        assert line in lines
+    places = {line.partition("=")[2] for line in lines if line.startswith("ReadWritePaths=")}
+    assert places <= {"/run", f"-{VALUES['monitoring_textfile_directory']}"}
+    assert "CAP_SYS_MODULE" not in capabilities(unit)
+
+
+def test_keepaliveds_scripts_are_run_by_somebody_without_rights():
+    texts = [path.read_text() for path in (REPOSITORY / "tests/unit/golden").glob("*/lb1/keepalived.conf")]
+    scripts = [script for text in texts for script in re.findall('^    script "(.*)"$', text, re.MULTILINE)]
+    assert len(scripts) > 2
+    for script in scripts:
+        assert re.match("/usr/bin/setpriv --reuid=(haproxy|nobody) --regid=(haproxy|nogroup) --clear-groups ", script)
+
+
 def test_monitoring_may_read_what_both_daemons_say_of_themselves():
     assert capabilities("keepalived") | capabilities("haproxy") <= capabilities("loadbalancer")
 

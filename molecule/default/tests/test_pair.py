@@ -95,9 +95,7 @@ def test_the_host_itself_shows_what_the_controller_shows(lab, vip, holder, name)
 @pytest.mark.parametrize("name", PAIR)
 def test_no_daemon_may_do_more_than_it_needs(lab, name):
     host = lab[name]
-    for unit, limit in {"haproxy": 3, "keepalived": 4}.items():
-        judged = host.check_output("systemd-analyze security --no-pager %s", f"{unit}.service")
-        assert float(re.search(r"exposure level for \S+: ([\d.]+)", judged)[1]) < limit, judged
+    for unit in ("haproxy", "keepalived"):
         pid = host.check_output("systemctl show --property MainPID --value %s", unit)
         assert "Read-only file system" in host.run("nsenter --target %s --mount touch /etc/mine", pid).stderr
         assert re.search(r"^NoNewPrivs:\s+1$", host.check_output("cat %s", f"/proc/{pid}/status"), re.MULTILINE)
