@@ -60,6 +60,12 @@ def test_render_says_what_it_assumed_of_a_host(tmp_path):
     assert "lb1" not in said and not (tmp_path / "lb1").exists()
 
 
+def test_render_assumes_the_key_that_the_other_host_would_make(tmp_path):
+    code, said = render(REPOSITORY / "inventory/encrypted_mirror/hosts.yml", tmp_path, "--limit", "lb1")
+    assert code == 0 and "lb2's public key PUBLIC-KEY-OF-lb2" in said, said
+    assert " peer PUBLIC-KEY-OF-lb2 " in (tmp_path / "lb1/layer4-mirror.service").read_text()
+
+
 def test_render_says_what_is_wrong_with_the_variables_and_writes_nothing(tmp_path):
     code, said = render(
         GOLDEN["pair"] / "hosts.yml", tmp_path, "--extra-vars", '{"infinitt_vip": "", "infinitt_layer": 5}'
