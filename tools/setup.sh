@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-unit=(haproxy keepalived nftables conntrack conntrackd prometheus wireguard-go wireguard-tools)
+unit=(haproxy keepalived nftables conntrack conntrackd prometheus prometheus-node-exporter wireguard-go wireguard-tools)
 lab=("${unit[@]}" aardvark-dns catatonit crun iptables mmdebstrap netavark openssh-client podman runc shellcheck uidmap)
 
 stop() {
@@ -48,13 +48,21 @@ programs_exist() {
     type -P haproxy keepalived nft >/dev/null
 }
 
+is_debian() {
+    command -v dpkg-query apt-get >/dev/null
+}
+
 need_debian() {
-    command -v dpkg-query apt-get >/dev/null || stop "this host is not Debian (tried: 12): $1"
+    is_debian || stop "this host is not Debian (tried: 12): $1"
 }
 
 case $1 in
     venv) ;;
-    unit) programs_exist || { need_debian "install haproxy, keepalived and nftables by hand"; install_packages "${unit[@]}"; } ;;
+    unit)
+        programs_exist || need_debian "install haproxy, keepalived and nftables by hand"
+        # Without the other packages the tests that need them are skipped.
+        if is_debian && { [ "$(id -u)" = 0 ] || ! programs_exist; }; then install_packages "${unit[@]}"; fi
+        ;;
     lab)
         need_debian "the lab cannot be set up here"
         [ "$(id -u)" = 0 ] || stop "the lab's containers need root; without it there are 'make lint' and 'make unit'"

@@ -205,16 +205,18 @@ def test_other_networks_are_closed_and_logged(lab, vip, holder):
 
 def test_prometheus_reads_the_metrics_and_nobody_else(lab, vip):
     for number, name in enumerate(PAIR, 1):
-        page = f"http://{ipaddress.ip_address(vip) + number}:9101/metrics"
+        address = ipaddress.ip_address(vip) + number
+        page = f"http://{address}:9101/metrics"
         metrics = lab["modality"].check_output("curl -sS --max-time 5 %s", page)
         assert 'haproxy_server_status{proxy="dicom",server="pacs1",state="UP"}' in metrics
         # Reset, before or after curl calls it connected.
         assert lab["pacs1"].run("curl -sS --max-time 5 %s", page).rc in (7, 52, 56), "it was not closed"
-        # What node_exporter would read, if it were installed.
-        lab[name].check_output("mkdir -p /var/lib/prometheus/node-exporter && systemctl start loadbalancer.service")
-        written = lab[name].check_output("cat /var/lib/prometheus/node-exporter/pacs_loadbalancer.prom")
-        assert 'pacs_health{state="healthy"} 1.0' in written, written
-        assert "pacs_certificate_expiry_timestamp_seconds{" in written
+        lab[name].check_output("systemctl start loadbalancer.service")
+        page = f"http://{address}:9100/metrics"
+        metrics = lab["modality"].check_output("curl -sS --max-time 5 %s", page)
+        assert 'pacs_health{state="healthy"} 1' in metrics, metrics
+        assert "pacs_certificate_expiry_timestamp_seconds{" in metrics and "node_load1 " in metrics
+        assert lab["pacs1"].run("curl -sS --max-time 3 %s", page).rc == 28, "it was not closed"
 
 
 # --- DICOM ------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import 
 # Seconds after which HAProxy's peers have connected in any case: it tries every 5 s.
 PEERS_CONNECT = 10
 
+OURS = ("haproxy", "prometheus-node")  # as the kernel names them, by 15 characters
 LISTENER = re.compile(r"\S+ +\d+ +\d+ +(?P<address>\S+):(?P<port>\d+) +\S+ *(?:users:\(\(\"(?P<process>[^\"]+)\")?")
 
 
@@ -176,7 +177,7 @@ def port_taken(name: str, ports: Sequence[Mapping[str, Any]], listeners: Sequenc
     """Ports of ours that another program listens on. ``listeners``: lines of ``ss -Hltnp``."""
     for line in listeners:
         match = LISTENER.match(line)
-        if not match or match["process"] == "haproxy":
+        if not match or match["process"] in OURS:
             continue
         address = match["address"].split("%")[0].strip("[]")
         for port in ports:

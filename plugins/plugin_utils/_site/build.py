@@ -87,6 +87,8 @@ def build(
         problems.note("infinitt_services", "disables every service", "leave at least one enabled")
     its_metrics = metrics.read(problems, given["infinitt_metrics"])
     own_ports = {peers_port: "HAProxy's peers"}
+    if its_metrics and its_metrics.node_exporter:
+        own_ports[its_metrics.node_exporter] = "node_exporter"
     for subject, port, what in (
         ("infinitt_stats_port", given["infinitt_stats_port"], "the stats page"),
         ("infinitt_metrics.port", its_metrics and its_metrics.port, "the metrics"),

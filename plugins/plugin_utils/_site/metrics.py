@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HAProxy's metrics: where they are, and for whom."""
+"""The metrics of HAProxy and of node_exporter: where they are, and for whom."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values imp
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import METRICS_KEYS, read_keys
 
 SUBJECT = "infinitt_metrics"
-# https://github.com/prometheus/prometheus/wiki/Default-port-allocations: HAProxy's.
-PORT = 9101
+# https://github.com/prometheus/prometheus/wiki/Default-port-allocations: HAProxy's, and node_exporter's.
+PORT, NODE_EXPORTER = 9101, 9100
 
 
 def read(problems: Problems, written: Any) -> Metrics | None:
@@ -30,4 +30,5 @@ def read(problems: Problems, written: Any) -> Metrics | None:
             "give the address of Prometheus: who reads the metrics knows every node",
         )
         return None
-    return Metrics(keys.get("port", PORT), keys["allowed_sources"])
+    node_exporter = NODE_EXPORTER if keys.get("node_exporter") else 0
+    return Metrics(keys.get("port", PORT), keys["allowed_sources"], node_exporter)

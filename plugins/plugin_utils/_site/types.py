@@ -208,10 +208,14 @@ class Host:
 
 @dataclass(frozen=True)
 class Metrics:
-    """HAProxy's own metrics, on each load balancer's own address, for these networks alone."""
+    """HAProxy's own metrics, on each load balancer's own address, for these networks alone.
+
+    ``node_exporter``: the port of node_exporter there, for the same networks; 0 where the site has its own, or none.
+    """
 
     port: int
     allowed_sources: list[str]
+    node_exporter: int = 0
 
 
 @dataclass(frozen=True)

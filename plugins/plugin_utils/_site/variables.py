@@ -132,6 +132,7 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
 METRICS_KEYS: dict[str, Callable[[Any], Any]] = {
     "port": values.port,
     "allowed_sources": addresses.networks,
+    "node_exporter": values.boolean,
 }
 MODALITY_KEYS: dict[str, Callable[[Any], Any]] = {
     "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),

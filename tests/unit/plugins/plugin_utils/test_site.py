@@ -326,6 +326,10 @@ WRONG = {
         },
         ["infinitt_metrics.port is 9101, which is for the stats page; give another port."],
     ),
+    "metrics on the port of node_exporter": (
+        {"infinitt_metrics": {"port": 9100, "allowed_sources": "198.51.100.50", "node_exporter": "yes"}},
+        ["infinitt_metrics.port is 9100, which is for node_exporter; give another port."],
+    ),
     "a metric of what": ({"infinitt_metrics": {"ports": 9101}}, ["infinitt_metrics"]),
     "stats without password": (
         {"infinitt_stats_port": 8404},

@@ -166,7 +166,8 @@ SITE = {
     ),
 }
 SITE["infinitt_metrics"] = st.just({}) | st.fixed_dictionaries(
-    {"allowed_sources": SERVICE["allowed_sources"]}, optional={"port": both(st.integers(1, 65535))}
+    {"allowed_sources": SERVICE["allowed_sources"]},
+    optional={"port": both(st.integers(1, 65535)), "node_exporter": st.booleans()},
 )
 SITE["infinitt_modalities"] = st.lists(
     st.fixed_dictionaries(
