@@ -18,7 +18,7 @@ def strangers(hosts: Mapping[str, Mapping[str, Any]], known: Sequence[str]) -> d
     """
     facts = [host["facts"] for host in hosts.values() if host.get("facts")]
     ours = {ip for its in facts for key in ("all_ipv4_addresses", "all_ipv6_addresses") for ip in its.get(key, [])}
-    # A single unit's peer is its own VIP.
+    # A standalone unit's peer is its own VIP.
     ours.update(known, *(host.get("managed", []) for host in hosts.values()))
     found: dict[str, list[str]] = {}
     for name, host in hosts.items():
