@@ -34,6 +34,19 @@ def test_every_link_leads_somewhere(page):
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), f"{path}#{anchor}"
 
 
+def test_what_contributing_names_is_there():
+    """Files and directories; those that somebody is yet to write are called NAME."""
+    words = re.findall(r"`([\w./-]+)`", (REPOSITORY / "CONTRIBUTING.md").read_text())
+    named = {word.rstrip("/") for word in words if "/" in word or word.endswith((".py", ".yml", ".md", ".j2", ".json"))}
+    named = {name for name in named if "NAME" not in name and not name.startswith(".")}
+    assert len(named) > 60
+    there = [
+        f"/{path.relative_to(REPOSITORY)}" for path in REPOSITORY.glob("[!.]*/**/*") if "collections" not in path.parts
+    ]
+    there += [f"/{path.name}" for path in REPOSITORY.iterdir()]
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in there)} == set()
+
+
 def test_every_test_that_is_named_as_a_proof_exists():
     named = set(re.findall(r"`(test_\w+)`", (REPOSITORY / "docs/security.md").read_text()))
     places = [*REPOSITORY.glob("tests/unit/**/test_*.py"), *REPOSITORY.glob("molecule/*/tests/test_*.py")]

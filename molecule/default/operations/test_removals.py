@@ -124,6 +124,8 @@ def alone(holder, tmp_path):
 def test_the_last_one_is_removed_by_force_alone_and_ends_what_it_carries(lab, vip, holder, alone):
     with traffic(lab, vip, **UNBROKEN) as held:
         assert play("remove_loadbalancer", infinitt_host=other(holder)).code == 0
+        # A mirror without a peer, whose port would stay open.
+        assert not lab[holder].service("conntrackd").is_running
         refused = play("remove_loadbalancer", *alone, infinitt_host=holder)
     assert refused.code != 0 and "is the last load balancer" in refused.said, refused.said
     assert held["failures"] == 0 and the_holder(lab, vip) == holder, held["outages"]
