@@ -36,21 +36,6 @@ DIRECTORY = "/var/lib/pacs.loadbalancer"
 PATIENCE = 60
 
 
-def missing(packages: list[str]) -> list[str]:
-    """Return those packages that dpkg does not call installed."""
-    if not packages:
-        return []
-    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages]
-    try:
-        shown = subprocess.run(
-            query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=False
-        ).stdout
-    except FileNotFoundError:
-        raise Refused("There is no dpkg-query here: packages can be looked for on Debian and its kin alone.") from None
-    installed = {line.split()[0] for line in shown.splitlines() if line.endswith(" installed")}
-    return [name for name in packages if name not in installed]
-
-
 class FileSet:
     """The set of that name on this host."""
 

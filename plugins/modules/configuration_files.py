@@ -191,8 +191,9 @@ idle:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _systemd
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._file_set import FileSet, missing
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._file_set import FileSet
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused, wanted
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._packages import missing
 
 FILE = {
     "path": {"type": "str", "required": True},
