@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configurations of sites, by tools/render/rendering.py in a process of its own."""
+"""The configurations of sites, by tools/render in one process for all tests: see renderer.py."""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,15 +29,42 @@ def render(sites, timeout=60, fingerprints=FINGERPRINTS):
     ``sites``: by any key, ``(written, site)``: the variables of roles/infinitt that are set, and the model's site as a
     dict. ``fingerprints``: what stands for the real ones; without, they are rendered.
     """
-    asked = json.dumps([[{**written, **fingerprints}, site] for written, site in sites.values()])
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tools/render/rendering.py")],
-        input=asked,
-        env={**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
-        capture_output=True,
+    asked = [[{**written, **fingerprints}, site] for written, site in sites.values()]
+    return dict(zip(sites, _ask({"sites": asked}, timeout)))
+
+
+def render_inventory(inventory, directory, *options, timeout=60):
+    """Return the exit code of `make render`, and what it said."""
+    return tuple(_ask({"render": ["--inventory", str(inventory), *options, str(directory)]}, timeout))
+
+
+@functools.cache
+def _renderer():
+    """Start it; it ends with the tests, since its input does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    renderer = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("renderer.py"))],
+        env={**environment, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=timeout,
     )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(sites, json.loads(done.stdout)))
+    atexit.register(renderer.communicate)
+    return renderer
+
+
+def _ask(request, timeout):
+    renderer = _renderer()
+    overdue = threading.Timer(timeout, renderer.kill)
+    overdue.start()
+    try:
+        print(json.dumps(request), file=renderer.stdin, flush=True)
+        line = renderer.stdout.readline()
+    finally:
+        overdue.cancel()
+    if not line:
+        _renderer.cache_clear()
+        raise AssertionError(f"nothing was rendered within {timeout} s")
+    answer = json.loads(line)
+    assert "failed" not in answer, answer["failed"]
+    return answer

@@ -16,9 +16,8 @@ import yaml
 from layer4 import config, trial
 from pki import MIDDLE, ROOT, SELF_SIGNED, WEB, Issued
 from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says
-from rendering import REPOSITORY
+from rendering import REPOSITORY, render_inventory
 from running import REJECT
-from test_golden import render
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files
 
@@ -58,7 +57,7 @@ def rendered(request, tmp_path):
     theirs = iter((SELF_SIGNED.sha256, OTHER_NODE.sha256))
     inventory.write_text(FINGERPRINT.sub(lambda _example: next(theirs), inventory.read_text()))
     directory = json.dumps({"haproxy_pem_directory": str(tmp_path)})
-    code, said = render(inventory, tmp_path, "--limit", "lb1", "--extra-vars", directory)
+    code, said = render_inventory(inventory, tmp_path, "--limit", "lb1", "--extra-vars", directory)
     assert code == 0, said
     for file in pem_files(*services_of(inventory), lambda path: open(path).read()):
         (tmp_path / file.name).write_text(file.content or FILES[file.link.rpartition("/")[2]])

@@ -6,40 +6,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says
-from rendering import REPOSITORY
+from rendering import REPOSITORY, render_inventory
 
 GOLDEN = {path.name: path for path in sorted((Path(__file__).parent / "golden").iterdir())}
-
-
-def render(inventory, directory, *options):
-    """Run what `make render` runs, and return its exit code and what it said."""
-    command = [
-        sys.executable,
-        str(REPOSITORY / "tools/render"),
-        "--inventory",
-        str(inventory),
-        *options,
-        str(directory),
-    ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout
 
 
 def texts(directory):
@@ -48,26 +22,26 @@ def texts(directory):
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_files_are_what_is_rendered_now(name, tmp_path):
-    code, said = render(GOLDEN[name] / "hosts.yml", tmp_path)
+    code, said = render_inventory(GOLDEN[name] / "hosts.yml", tmp_path)
     assert code == 0, said
     assert texts(GOLDEN[name] / "lb1") == texts(tmp_path / "lb1"), "look at what changed, then: make golden"
 
 
 def test_render_says_what_it_assumed_of_a_host(tmp_path):
-    code, said = render(GOLDEN["pair"] / "hosts.yml", tmp_path, "--limit", "lb2")
+    code, said = render_inventory(GOLDEN["pair"] / "hosts.yml", tmp_path, "--limit", "lb2")
     assert code == 0, said
     assert "Assumed of lb2, since it was not asked: eth0 198.51.100.12/24, gateway 198.51.100.1." in said
     assert "lb1" not in said and not (tmp_path / "lb1").exists()
 
 
 def test_render_assumes_the_key_that_the_other_host_would_make(tmp_path):
-    code, said = render(REPOSITORY / "inventory/encrypted_mirror/hosts.yml", tmp_path, "--limit", "lb1")
+    code, said = render_inventory(REPOSITORY / "inventory/encrypted_mirror/hosts.yml", tmp_path, "--limit", "lb1")
     assert code == 0 and "lb2's public key PUBLIC-KEY-OF-lb2" in said, said
     assert " peer PUBLIC-KEY-OF-lb2 " in (tmp_path / "lb1/layer4-mirror.service").read_text()
 
 
 def test_render_says_what_is_wrong_with_the_variables_and_writes_nothing(tmp_path):
-    code, said = render(
+    code, said = render_inventory(
         GOLDEN["pair"] / "hosts.yml", tmp_path, "--extra-vars", '{"infinitt_vip": "", "infinitt_layer": 5}'
     )
     assert code != 0 and "infinitt_vip is not set" in said and "infinitt_layer is 5" in said
@@ -76,7 +50,7 @@ def test_render_says_what_is_wrong_with_the_variables_and_writes_nothing(tmp_pat
 
 def test_render_refuses_an_inventory_without_load_balancers(tmp_path):
     (tmp_path / "hosts.yml").write_text("all: {hosts: {lb1: {}}}")
-    code, said = render(tmp_path / "hosts.yml", tmp_path / "out")
+    code, said = render_inventory(tmp_path / "hosts.yml", tmp_path / "out")
     assert code != 0 and "The inventory has no group loadbalancers" in said and "Traceback" not in said
 
 

@@ -1,16 +1,10 @@
 # Copyright (c) 2026 The pacs.loadbalancer authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Render the files that roles/infinitt deploys, without a host: Ansible itself resolves what each role is given.
-
-As a program it is the tests' renderer: sites in as JSON on standard input, texts out on standard output. It runs in a
-process of its own, because Ansible's collection loader would change what the tests import.
-"""
+"""Render the files that roles/infinitt deploys, without a host: Ansible itself resolves what each role is given."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -122,32 +116,3 @@ def names(site):
     absent |= set() if site["host_certificates"] else {"renewal"}
     absent |= set() if any(host["mirror"]["tunnel"] for host in site["hosts"].values()) else {"mirror"}
     return [name for name in FILES if name not in absent]
-
-
-def main():
-    from ansible.inventory.manager import InventoryManager
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import init_plugin_loader
-    from ansible.vars.manager import VariableManager
-
-    init_plugin_loader([str(REPOSITORY / "collections")])
-    asked = json.load(sys.stdin)
-    loader = DataLoader()
-    inventory = InventoryManager(loader, sources=[])
-    inventory.add_group("loadbalancers")
-    for host in {host: None for _facts, site in asked for host in site["hosts"]}:
-        inventory.add_host(host, "loadbalancers")
-    variables = VariableManager(loader, inventory)
-    renderer = Renderer(loader, inventory, variables)
-    rendered = []
-    for facts, site in asked:
-        rendered.append({})
-        for host in site["hosts"]:
-            variables._nonpersistent_fact_cache.pop(host, None)
-            variables.set_nonpersistent_facts(host, {**facts, "__infinitt": site})
-            rendered[-1][host] = renderer.texts(inventory.get_host(host), names(site))
-    json.dump(rendered, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

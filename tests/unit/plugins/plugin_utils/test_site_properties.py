@@ -41,7 +41,6 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables 
 )
 
 EXAMPLES = int(os.environ.get("PACS_EXAMPLES", "200"))
-BATCH = 100  # sites that one process renders
 KNOWN = PRODUCT["__infinitt_services"]
 SPOILERS = [*" #\"'\\{}%$!/@,;:-.|&<\n\r\t\x00", "{{1}}", "ä", "\u2028"]
 
@@ -362,16 +361,8 @@ def accepted():
 
     make()
     assert len(made) >= EXAMPLES / 2
-    numbers = list(made)
-    batches = [numbers[start : start + BATCH] for start in range(0, len(numbers), BATCH)]
-
-    def render(batch):
-        return rendering.render(
-            {number: (made[number][0][1], as_dict(made[number][1])) for number in batch}, timeout=300
-        )
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        texts = {number: of for rendered in pool.map(render, batches) for number, of in rendered.items()}
+    asked = {number: (drawn[1], as_dict(site)) for number, (drawn, site) in made.items()}
+    texts = rendering.render(asked, timeout=60 + EXAMPLES)
     return {number: (*made[number], next(iter(texts[number].values()))) for number in made}
 
 
