@@ -10,6 +10,7 @@ import re
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from rendering import REPOSITORY
 
 ROLES = sorted(path.name for path in (REPOSITORY / "roles").iterdir())
@@ -25,6 +26,18 @@ def test_every_default_is_documented_with_its_value(role):
         # What an empty value or an expression stands for is said in the description.
         if value != "" and not (isinstance(value, str) and "{{" in value) and not options[name].get("required"):
             assert options[name].get("default") == value, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_default_is_refused_by_its_own_specification(role):
+    options = yaml.safe_load((REPOSITORY / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"][
+        "main"
+    ]["options"]
+    defaults = yaml.safe_load((REPOSITORY / f"roles/{role}/defaults/main.yml").read_text())
+    # An expression stands for something that only a run knows.
+    known = {name: value for name, value in defaults.items() if not (isinstance(value, str) and "{{" in value)}
+    specification = {name: {**options[name], "required": False} for name in known}
+    assert ArgumentSpecValidator(specification).validate(known).error_messages == []
 
 
 def test_nothing_is_taken_from_a_set_which_has_no_order():
