@@ -120,6 +120,10 @@ def no_mirror_installed(lab):
     on_both(lab, "apt-get --quiet --yes purge conntrackd conntrack")
 
 
+def no_node_exporter_installed(lab):
+    on_both(lab, "apt-get --quiet --yes purge prometheus-node-exporter")
+
+
 def standby_kept_from_the_vip(lab):
     """As a run leaves it that was killed while it moved the VIP."""
     states = {name: module(name, "pacs.loadbalancer.keepalived_info")["instances"][0]["state"] for name in PAIR}
@@ -170,6 +174,13 @@ CYCLES = {
     "layer 4 and back": [
         {"before": no_mirror_installed, "change": {"infinitt_layer": 4}},
         {"change": {"infinitt_layer": 4, "vip": -1}},
+        {},
+    ],
+    "node_exporter": [
+        {
+            "before": no_node_exporter_installed,
+            "change": {"infinitt_metrics": {"allowed_sources": ["198.51.100.50"], "node_exporter": True}},
+        },
         {},
     ],
     "restart": [{"before": drop_ins_drifted}],
