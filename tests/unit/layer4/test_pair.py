@@ -82,7 +82,7 @@ def apart(pair, host, others):
 
 def test_a_standby_that_is_cut_off_ends_nothing_on_the_other_one_when_it_is_back(make_pair):
     """It has the VIP too meanwhile, and sees no node."""
-    pair = make_pair(dead_after=1)
+    pair = make_pair(dead_after=5)
     connections = pair.connect(10)
     known = until(lambda: len(pair.lb1.forwarded()) == 10 and pair.lb1.forwarded())
     assert until(lambda: pair.lb2.forwarded() == known)
@@ -90,9 +90,9 @@ def test_a_standby_that_is_cut_off_ends_nothing_on_the_other_one_when_it_is_back
         pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
         pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
         pair.lb2.layer4("master")
-        time.sleep(8)  # dead_after, until it takes itself for cut off, and what ending takes
+        time.sleep(12)  # dead_after, until it takes itself for cut off, and what ending takes
         connections.ask(6)
-    time.sleep(2)  # until Keepalived finds another holder, and HAProxy its nodes
+    time.sleep(2)  # less than dead_after, until Keepalived finds another holder, and HAProxy its nodes
     pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
     pair.lb2.haproxy.states.update(pacs1="UP", pacs2="UP")
     time.sleep(1)
