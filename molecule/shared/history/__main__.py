@@ -28,7 +28,7 @@ from . import checker, generator
 from .belief import Belief, Step
 from .lab import REPOSITORY, Lab
 from .operations import OPERATIONS
-from .runner import Runner
+from .runner import Opened, Runner
 
 STEPS_A_ROUND = 16
 SAID_AT_MOST = 300  # characters of each broken promise in the summary
@@ -49,12 +49,13 @@ class Rounds:
         self.operations, self.belief = available(), Belief(config["layer"])
         self.steps, self.failures = 0, []  # how many were done, and what to say of those that failed
         self._before: Runner | None = None
+        self._opened: Opened = {}
 
     def attempt(self, steps: Iterable[Step], until: float = float("inf")) -> list[Step]:
         """Do the steps and undo everything; return those that led to a broken promise."""
         if self._before:
             self._before.reset()
-        runner = self._before = Runner(self._lab, self.operations, self.belief, self._history)
+        runner = self._before = Runner(self._lab, self.operations, self.belief, self._history, self._opened)
         with runner:
             violations = runner.run(steps, until) or runner.heal()
         self.steps += len(runner.steps)

@@ -51,6 +51,7 @@ class Context:
     faulty: bool = False  # whether something is believed to be wrong throughout, so that status must fail
     node: str = ""  # the node that the excuses mean
     placed: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # the nodes of each client before
+    opened_on: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # those of an association, by number
     cut: list[str] = dataclasses.field(default_factory=list)  # hosts that were out of reach before
 
     def excuses_broken(self, event: dict) -> bool:
@@ -63,8 +64,9 @@ class Context:
         return self.excuses.broken == "all"
 
     def is_of_node(self, event: dict) -> bool:
-        """Was this client's node the one that the excuses mean?"""
-        return self.node in self.placed.get(event["client"], [self.node])
+        """Was this association's node the one that the excuses mean? If nobody saw it open: its client's node."""
+        nodes = self.opened_on.get(str(event.get("number"))) or self.placed.get(event["client"], [self.node])
+        return self.node in nodes
 
 
 def check(events: list[dict], context: Context) -> list[Violation]:

@@ -30,6 +30,8 @@ LOOK = (
     " for unit in haproxy keepalived keepalived-guard layer4 conntrackd; do"
     " echo $(systemctl show --property=MainPID,StateChangeTimestamp --value $unit) $unit.service; done"
 )
+# What is left of a broken association: its ends, its entries, and what the daemons said.
+EVIDENCE = "ss -Htanoi; conntrack --dump 2>/dev/null; journalctl --no-pager --output short-precise --lines 5000"
 NONE = Step("")
 
 
@@ -97,6 +99,13 @@ class Lab:
 
         with concurrent.futures.ThreadPoolExecutor() as pool:
             return {key: value for seen in pool.map(look_at, self.balancers) for key, value in seen.items()}
+
+    def keep_evidence(self, name: str) -> None:
+        """Write down what is left of a broken promise on every host that can be reached, until it happens again."""
+        for host, container in self.containers.items():
+            state = self._run(["podman", "inspect", "--format", "{{.State.Status}}", container], check=False).stdout
+            if state.strip() == "running":
+                (WORK / f"{name}-{host}.evidence").write_text(self.execute(host, EVIDENCE))
 
     def fault(self, tasks: str, targets: list[str]) -> None:
         """Do what a file of molecule/shared/tasks says to some hosts."""

@@ -44,6 +44,7 @@ class Operation:
     weight: int = 2
     excuses: Excuses = NOTHING
     visible: bool = False  # whether status must see it, until it is undone
+    mended: bool = False  # by a deployment, too
     cuts: bool = False  # whether the place is out of everybody's reach from then on
     undoes: tuple[str, ...] = ()  # the operations whose place is this one's, and which stand until then
 

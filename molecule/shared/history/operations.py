@@ -168,14 +168,14 @@ OPERATIONS: dict[str, Operation] = {
         undo_excuses=LOSS,  # one of two holders gives way
         visible=False,
     ),
-    **fault("haproxy_down", Tasks("haproxy_kill"), undo=(Tasks("haproxy_start"),), excuses=LOSS),
+    **fault("haproxy_down", Tasks("haproxy_kill"), undo=(Tasks("haproxy_start"),), excuses=LOSS, mended=True),
     **fault(
         "haproxy_hung",
         Shell("systemctl kill --signal=STOP haproxy"),
         undo=(Shell("systemctl kill --signal=CONT haproxy"),),
         excuses=LOSS,
     ),
-    **fault("keepalived_down", Tasks("keepalived_stop"), undo=(Tasks("keepalived_start"),), excuses=LOSS),
+    **fault("keepalived_down", Tasks("keepalived_stop"), undo=(Tasks("keepalived_start"),), excuses=LOSS, mended=True),
     **fault("full", Shell(FULL), undo=(Shell(ROOM),), weight=1, visible=False),
     # What happens to it in an instant.
     "nft_flush": on_host("nft flush ruleset", weight=3),

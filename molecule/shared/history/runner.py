@@ -29,17 +29,28 @@ ANSWERED_AT_MOST = 40  # seconds until each association has had an answer, or ha
 JOINS_FOR = 45  # seconds after a step in which a node came back: it takes its clients within 30 s
 
 
-class Runner:
-    """belief: what is true of the lab at the beginning; history: the file that is written."""
+# By association, the nodes of each client before and after the step in which it was opened. It stays on its node, also
+# where its client's next one goes to another.
+Opened = dict[int, tuple[dict[str, list[str]], dict[str, list[str]]]]
 
-    def __init__(self, lab: Lab, operations: Operations, belief: Belief, history: TextIO) -> None:
+
+class Runner:
+    """belief: what is true of the lab at the beginning; history: the file that is written; opened: what is known of the
+    associations that are open.
+    """
+
+    def __init__(
+        self, lab: Lab, operations: Operations, belief: Belief, history: TextIO, opened: Opened | None = None
+    ) -> None:
         self._lab, self._operations, self._belief = lab, operations, belief
+        self._opened = {} if opened is None else opened
         self.steps: list[Step] = []
         self._file = history
         self._lock = threading.Lock()
         self._events: list[dict] = []  # of this step
         self._placed: dict[str, list[str]] = {}  # the nodes of each client
         self._open: dict[str, str] = {}  # the places of operations that have not been undone
+        self._mended: set[str] = set()  # those of them that a deployment has
         self._joined = 0.0  # when a node came back last
         self._sampler = Sampler(lab.pid_files(), lab.vips, self._note)
 
@@ -106,6 +117,7 @@ class Runner:
                 self._note("join", host=host)
         if any(step.name in other.undoes for other in self._operations.values()):
             self._open[step.name] = host
+            self._mended.discard(step.name)
         self._settle()
         self._note_all(self._lab.journal())
         context = Context(
@@ -116,19 +128,32 @@ class Runner:
                 nodes=operation.excuses.nodes or joining,
             ),
             whole=self._belief.whole,
-            faulty=any(self._operations[name].visible for name in standing & set(self._open)),
+            faulty=any(self._operations[name].visible for name in (standing & set(self._open)) - self._mended),
             node=host,
             placed=self._placed,
+            opened_on=self._opened_on(),
             cut=sorted(cut),
         )
         self._note("context", **dataclasses.asdict(context))
         violations = checker.check(self._events, context)
-        self._placed |= checker.of(self._events, "placed")[-1]["nodes"]
+        self._placed = self._placed | checker.of(self._events, "placed")[-1]["nodes"]
+        if violations:
+            self._lab.keep_evidence(f"{len(self.steps):02}-{step.name}")
         if operation.excuses.nodes and operation.undoes:
             self._joined = time.time()
         verdict = "; ".join(map(str, violations)) or "as promised"
         print(f"{len(self.steps):3} {step!s:28} {host:6} {time.time() - began:4.0f} s  {verdict}", flush=True)
         return violations
+
+    def _opened_on(self) -> dict[str, list[str]]:
+        """Return the nodes on which the associations may be that this step has broken."""
+        before, after = self._placed, checker.of(self._events, "placed")[-1]["nodes"]
+        self._opened |= {event["number"]: (before, after) for event in checker.of(self._events, "opened")}
+        return {
+            str(event["number"]): sorted({node for nodes in known for node in nodes.get(event["client"], ())})
+            for event in checker.of(self._events, "broken")
+            if (known := self._opened.get(event["number"]))
+        }
 
     def _note(self, event: str, **more) -> None:
         self._note_all([{"t": time.time(), "event": event, **more}])
@@ -179,6 +204,8 @@ class Runner:
                 self._lab.site, self._lab.former = self._lab.former if playbook.back else run.site, self._lab.site
             if end["code"] == 0:
                 self._lab.serve(playbook, step, host)
+                if playbook.name == "site" and "--check" not in playbook.options:
+                    self._mended |= {name for name in self._open if self._operations[name].mended}
             if "--check" in playbook.options:
                 end["changed"] = {}  # what it would change
             self._note(

@@ -83,6 +83,9 @@ def test_a_node_takes_its_own_associations_with_it_and_no_others():
     excused = {"excuses": Excuses(broken="node"), "node": "pacs1", "placed": placed}
     assert promises(BROKEN, **excused) == []
     assert promises({**BROKEN, "client": "198.51.100.3"}, **excused) == ["associations"]
+    # It was opened on another node than its client's next one.
+    assert promises({**BROKEN, "client": "198.51.100.3"}, **excused, opened_on={"3": ["pacs1"]}) == []
+    assert promises(BROKEN, **excused, opened_on={"3": ["pacs2"]}) == ["associations"]
 
 
 def test_a_few_newcomers_may_fail_where_an_operation_says_so():

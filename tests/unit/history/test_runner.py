@@ -35,6 +35,15 @@ class Lab:
     def look(self):
         return {}
 
+    def execute(self, host, command):
+        self.did.append(f"{command} on {host}")
+
+    def fill(self, text, _step, _host):
+        return text
+
+    def keep_evidence(self, name):
+        self.did.append(f"evidence of {name}")
+
     def fault(self, tasks, targets):
         self.did.append(f"{tasks} {' '.join(targets)}")
         self.well = not self.well if len(targets) == 1 else self.well
@@ -67,6 +76,65 @@ def test_a_host_is_not_counted_from_before_it_is_cut_off_to_after_it_is_not(run)
     did, broken, events = run("frozen@holder", "step", "cut", "join")
     assert did == ["switch_dead lb1", "freeze lb1", "thaw lb1", "switch_mended lb1"] and broken == []
     assert [event["event"] for event in events] == ["step", "cut", "step", "join"]
+
+
+class Mended(Lab):
+    """A deployment starts what does not run."""
+
+    def fault(self, tasks, targets):
+        self.did.append(tasks)
+        self.well = tasks == "haproxy_start"
+
+    def start(self, playbook, _name, _step=None, _host=""):
+        self.well = self.well or playbook.name == "site"
+        return super().start(playbook, _name, _step, _host)
+
+
+def test_a_deployment_mends_what_was_stopped():
+    with Runner(Mended(), OPERATIONS, Belief(4), io.StringIO()) as runner:
+        assert (
+            runner.run(map(Step.parse, ["haproxy_down@holder", "deploy:8043", "nft_flush@holder"]), float("inf")) == []
+        )
+        steps = map(Step.parse, ["haproxy_down_undone", "switch_dead@other", "deploy:8044", "nft_flush@holder"])
+        (violation,) = runner.run(steps, float("inf"))
+    assert violation.promise == "status", "what no deployment mends must be seen"
+
+
+def test_an_association_stays_on_its_node_when_its_client_goes_to_another():
+    class Moves(Lab):
+        said = iter(
+            [
+                [{"t": 1.0, "event": "opened", "kind": "echo", "number": 7}],
+                [],
+                [
+                    {
+                        "t": 3.0,
+                        "event": "broken",
+                        "kind": "echo",
+                        "number": 7,
+                        "answers": 1,
+                        "why": "",
+                        "client": "client",
+                    }
+                ],
+            ]
+        )
+        nodes = iter(["pacs1", "pacs1", "pacs2", "pacs2"])
+
+        def journal(self):
+            return [] if not self.did else next(self.said)
+
+        def observe(self, _layer, **wanted):
+            asked = wanted.get("ask", {}).get("do")
+            at = {"client": [next(self.nodes)]} if asked == "report" else {}
+            return {"missing": [], "holder": "lb1", "paths": {"nodes": at}}
+
+    written = io.StringIO()
+    with Runner(Moves(), OPERATIONS, Belief(4), written) as runner:
+        for _step in range(3):
+            runner.step(Step.parse("nft_flush@other"))
+    contexts = [event for event in map(json.loads, written.getvalue().splitlines()) if event["event"] == "context"]
+    assert contexts[-1]["opened_on"] == {"7": ["pacs1"]} and contexts[-1]["placed"] == {"client": ["pacs2"]}
 
 
 def test_both_lose_their_power(run):
