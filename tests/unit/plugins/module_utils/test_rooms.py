@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ PURE = {"_check", "_failure", "_http_head", "_timeline", "_trust", "_x509"} | {
 OPENING = {"asyncio", "os", "pathlib", "selectors", "socket", "subprocess", "threading"}
 
 
+@functools.cache
 def imports():
     """Return what each file imports, by its name: names of files here, and modules of others."""
     files = {
