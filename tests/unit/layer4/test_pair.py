@@ -90,7 +90,7 @@ def test_a_standby_that_is_cut_off_ends_nothing_on_the_other_one_when_it_is_back
         pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
         pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
         pair.lb2.layer4("master")
-        time.sleep(12)  # dead_after, until it takes itself for cut off, and what ending takes
+        time.sleep(15)  # dead_after, until it takes itself for cut off, and what ending takes
         connections.ask(6)
     time.sleep(2)  # less than dead_after, until Keepalived finds another holder, and HAProxy its nodes
     pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
