@@ -49,13 +49,12 @@ class FileSet:
 
     def compare(self, files: list[Wanted], fingerprint: str) -> Comparison:
         """Compare what is wanted with what is there. Changes nothing."""
-        paths = [*self.record.get("files", {}), *(wanted.file.path for wanted in files), *self._begun()]
-        here = {path: atomic.read(path) for path in paths}
-        return Comparison(files, fingerprint, here, {path: self._original.get(path) for path in here}, self.record)
-
-    def _begun(self) -> list[str]:
-        """Return the paths that were replaced by a deployment which was killed before it was recorded."""
-        return [path for path in self._original.paths() if atomic.read(path) != self._original.get(path)]
+        known = [*self.record.get("files", {}), *(wanted.file.path for wanted in files)]
+        here = {path: atomic.read(path) for path in [*known, *self._original.paths()]}
+        originals = {path: self._original.get(path) for path in here}
+        # What is neither wanted nor recorded was replaced by a deployment that was killed before it was recorded.
+        here = {path: file for path, file in here.items() if path in known or file != originals[path]}
+        return Comparison(files, fingerprint, here, originals, self.record)
 
     def before(self, changes: list[str]) -> tuple[list[Wanted], str]:
         """Return what was deployed before these changes, and its fingerprint; what is there, where another made it."""

@@ -16,11 +16,16 @@ from rendering import REPOSITORY
 ROLES = sorted(path.name for path in (REPOSITORY / "roles").iterdir())
 
 
+def of(role):
+    """Return the options of a role's specification, and its defaults."""
+    specs = yaml.safe_load((REPOSITORY / f"roles/{role}/meta/argument_specs.yml").read_text())
+    defaults = yaml.safe_load((REPOSITORY / f"roles/{role}/defaults/main.yml").read_text())
+    return specs["argument_specs"]["main"]["options"], defaults
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_default_is_documented_with_its_value(role):
-    specs = yaml.safe_load((REPOSITORY / f"roles/{role}/meta/argument_specs.yml").read_text())
-    options = specs["argument_specs"]["main"]["options"]
-    defaults = yaml.safe_load((REPOSITORY / f"roles/{role}/defaults/main.yml").read_text())
+    options, defaults = of(role)
     assert {name for name, option in options.items() if "default" in option} <= set(defaults) <= set(options)
     for name, value in defaults.items():
         # What an empty value or an expression stands for is said in the description.
@@ -30,10 +35,7 @@ def test_every_default_is_documented_with_its_value(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_no_default_is_refused_by_its_own_specification(role):
-    options = yaml.safe_load((REPOSITORY / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"][
-        "main"
-    ]["options"]
-    defaults = yaml.safe_load((REPOSITORY / f"roles/{role}/defaults/main.yml").read_text())
+    options, defaults = of(role)
     # An expression stands for something that only a run knows.
     known = {name: value for name, value in defaults.items() if not (isinstance(value, str) and "{{" in value)}
     specification = {name: {**options[name], "required": False} for name in known}
