@@ -9,7 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+# In a text that its daemon loads, this stands for the fingerprint of all that it loads.
+MARK = b"@fingerprint@"
 
 
 class Refused(Exception):
@@ -27,22 +31,27 @@ class File:
     owner: str
     group: str
 
+    def text(self) -> bytes:
+        """Return what a reader of the path gets: the content, or a link's target."""
+        return self.content if self.link is None else b"-> " + self.link.encode()
+
     def sha256(self) -> str:
-        """Identify what a reader of the path gets: the content, or a link's target."""
-        text = self.content if self.link is None else b"-> " + self.link.encode()
-        return hashlib.sha256(text).hexdigest()
+        """Identify what a reader of the path gets."""
+        return hashlib.sha256(self.text()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Wanted:
     """A file as it is to be.
 
-    `validate` is a command in which ``%s`` stands for the candidate; empty: any content is good.
+    `validate` is a command in which ``%s`` stands for the candidate; empty: any content is good. `loaded`: its daemon
+    reads it when it loads its configuration.
     """
 
     file: File
     validate: list[str]
     secret: bool
+    loaded: bool = False
 
 
 def wanted(entry: dict) -> Wanted:
@@ -52,7 +61,7 @@ def wanted(entry: dict) -> Wanted:
         raise Refused("%s is no absolute path." % path)
     if entry["link"] is not None:
         file = File(path, b"", entry["link"], None, entry["owner"], entry["group"])
-        return Wanted(file, [], False)
+        return Wanted(file, [], False, entry["loaded"])
     try:
         content = base64.b64decode(entry["content"] or "", validate=True)
     except (binascii.Error, ValueError):
@@ -62,7 +71,24 @@ def wanted(entry: dict) -> Wanted:
     except ValueError:
         raise Refused("The mode of %s is %r; give it in octal, such as '0644'." % (path, entry["mode"])) from None
     file = File(path, content, None, mode, entry["owner"], entry["group"])
-    return Wanted(file, entry["validate"], entry["secret"])
+    return Wanted(file, entry["validate"], entry["secret"], entry["loaded"])
+
+
+def marked(files: Sequence[Wanted]) -> tuple[list[Wanted], str]:
+    """Return the files with their fingerprint in place of MARK, and the fingerprint; empty where none is loaded.
+
+    It is made of the texts with MARK still in them, in their order: the first 16 hexadecimal digits of their SHA-256.
+    """
+    loaded = [wanted.file for wanted in files if wanted.loaded]
+    if not loaded:
+        return list(files), ""
+    fingerprint = hashlib.sha256(b"".join(file.text() for file in loaded)).hexdigest()[:16]
+    return [
+        replace(wanted, file=replace(wanted.file, content=wanted.file.content.replace(MARK, fingerprint.encode())))
+        if wanted.loaded
+        else wanted
+        for wanted in files
+    ], fingerprint
 
 
 def difference(before: File | None, after: File | None, secret: bool = False) -> dict:

@@ -65,6 +65,12 @@ options:
         description: The text holds a secret; C(--diff) and a refusal leave its lines out.
         type: bool
         default: false
+      loaded:
+        description:
+          - The daemon reads it when it loads its configuration, so that it is part of the fingerprint.
+          - C(@fingerprint@) in such a text becomes the fingerprint, so that the daemon can say what it runs.
+        type: bool
+        default: false
   packages:
     description:
       - Debian packages to look for. Nothing is installed.
@@ -73,14 +79,10 @@ options:
     type: list
     elements: str
     default: []
-  fingerprint:
-    description: What the daemon says of itself when it runs these files. It is recorded, and returned as it was given.
-    type: str
-    default: ""
   undo:
     description:
-      - Changes of the site, as M(pacs.loadbalancer.site_record) names them. In place of O(files) and O(fingerprint),
-        the set becomes what it was before them, by the same validation.
+      - Changes of the site, as M(pacs.loadbalancer.site_record) names them. In place of O(files) the set
+        becomes what it was before them, by the same validation.
       - A set that another change has made so stays as it is. Of a change that was not confirmed yet no trace is left.
     type: list
     elements: str
@@ -121,6 +123,7 @@ EXAMPLES = r"""
         group: haproxy
         mode: "0640"
         validate: [/usr/sbin/haproxy, -c, -f, "%s"]
+        loaded: true
 
 - name: Put the former files back
   pacs.loadbalancer.configuration_files:
@@ -155,12 +158,12 @@ missing:
   elements: str
   returned: success
 recorded:
-  description: Whether the record called just these files, with this fingerprint, deployed; an interrupted run may not
+  description: Whether the record called just these files deployed; an interrupted run may not
     have come to that.
   type: bool
   returned: success
 fingerprint:
-  description: The O(fingerprint) as given, or with O(undo) that of the files before.
+  description: The fingerprint of what is loaded; with O(undo), that of the files before. Empty where nothing is.
   type: str
   returned: success
 deployed:
@@ -192,7 +195,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _systemd
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._file_set import FileSet
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused, wanted
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused, marked, wanted
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._packages import missing
 
 FILE = {
@@ -204,6 +207,7 @@ FILE = {
     "group": {"type": "str", "default": "root"},
     "validate": {"type": "list", "elements": "str", "default": []},
     "secret": {"type": "bool", "default": False},
+    "loaded": {"type": "bool", "default": False},
 }
 
 
@@ -220,7 +224,6 @@ def main() -> None:
                 "required_one_of": [("content", "link")],
             },
             "packages": {"type": "list", "elements": "str", "default": []},
-            "fingerprint": {"type": "str", "default": ""},
             "undo": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["deployed", "restored"], "default": "deployed"},
@@ -241,7 +244,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
     if ask["undo"]:
         comparison = files.compare(*files.before(ask["undo"]))
     else:
-        comparison = files.compare([wanted(entry) for entry in ask["files"]], ask["fingerprint"])
+        comparison = files.compare(*marked([wanted(entry) for entry in ask["files"]]))
     absent = missing(ask["packages"])
     if absent and not module.check_mode:
         files.prepare(comparison)

@@ -2,19 +2,23 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A program with all that it imports of this collection, as one executable file.
+"""A program for a host: in a directory by version, or in one executable file with what it imports of this collection.
 
-A zip archive behind a line that names the interpreter: https://docs.python.org/3/library/zipapp.html. Nothing in it is
-compressed, and all of it has the same date: the same sources make the same bytes, whichever zlib the controller has.
+That file is a zip archive behind a line that names the interpreter:
+https://docs.python.org/3/library/zipapp.html. Nothing in it is compressed, and all of it has the same date: the same
+sources make the same bytes, whichever zlib the controller has.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 NAME = "ansible_collections.pacs.loadbalancer"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -40,6 +44,17 @@ def pack(program: Path, collection: Path, interpreter: str) -> bytes:
         for name, text in sorted(texts.items()):
             into.writestr(zipfile.ZipInfo(str(name), _EPOCH), text)
     return archive.getvalue()
+
+
+def versioned(program: Path, parent: str) -> dict[str, Any]:
+    """Return what the lookup ``versioned_program`` documents. ``program``: a directory with ``__main__.py``."""
+    texts = {path.relative_to(program).as_posix(): path.read_bytes() for path in sorted(program.rglob("*.py"))}
+    version = hashlib.sha256(b"".join(texts.values())).hexdigest()[:16]
+    directory = f"{parent}/{version}"
+    files = [
+        {"path": f"{directory}/{name}", "content": base64.b64encode(text).decode()} for name, text in texts.items()
+    ]
+    return {"version": version, "directory": directory, "files": files}
 
 
 def _imported(text: str, package: str) -> Iterator[str]:

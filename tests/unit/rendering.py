@@ -16,21 +16,16 @@ import threading
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-FINGERPRINT = "0123456789abcdef"  # the real one renders each text once more
 
 
-FINGERPRINTS = {f"__{role}_fingerprint": FINGERPRINT for role in ("haproxy", "keepalived", "layer4")}
-
-
-def render(sites, timeout=60, fingerprints=FINGERPRINTS):
+def render(sites, timeout=60):
     """Return the texts by site and host, as ``{"haproxy": text, "keepalived": text}``; ``layer4``, ``conntrackd`` and
     ``configuration`` are there where something is forwarded.
 
     ``sites``: by any key, ``(written, site)``: the variables of roles/infinitt that are set, and the model's site as a
-    dict. ``fingerprints``: what stands for the real ones; without, they are rendered.
+    dict.
     """
-    asked = [[{**written, **fingerprints}, site] for written, site in sites.values()]
-    return dict(zip(sites, _ask({"sites": asked}, timeout)))
+    return dict(zip(sites, _ask({"sites": list(sites.values())}, timeout)))
 
 
 def render_inventory(inventory, directory, *options, timeout=60):

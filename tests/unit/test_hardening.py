@@ -46,7 +46,7 @@ VALUES = {
     },
     "haproxy_state_file": "/run/haproxy.state",
     "__haproxy_renewed": ["/etc/ssl/certs/pacs.pem"],
-    "__keepalived_guard_directory": "/usr/local/lib/keepalived-guard/0123",
+    "__keepalived_guard": {"directory": "/usr/local/lib/keepalived-guard/0123"},
     "__keepalived_guard_settings": {"hold_file": "/run/keepalived.guard"},
 }
 # systemd's measure, from 0 to 100: it shows a tenth of it.

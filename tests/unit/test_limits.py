@@ -31,11 +31,10 @@ AT_ONCE, RATED, LIMITED, LOOPED = 13104, 13105, 13204, 13206
 SERVICES = {
     "web": {"enabled": False},
     "dicom": {"port": AT_ONCE, "client_connections": 3},
-    "query": {"port": RATED, "client_rate": 5},
-    "mwl": {"port": LIMITED},
+    "query": {"port": RATED, "client_rate": 5, "client_connections": 0},
+    "mwl": {"port": LIMITED, "client_connections": 0},
     "store": {
         "port": LOOPED,
-        "client_connections": 2,
         "nodes": [{"name": "pacs9", "address": "198.51.100.29", "max_connections": 3}],
     },
 }

@@ -465,7 +465,7 @@ def test_a_former_vip_is_served_with_the_same_nodes_and_the_same_affinity(render
     text = rendered["former vips"]["lb1"]["haproxy"]
     assert "bind 198.51.100.9:104 transparent" in section(text, "frontend dicom:198.51.100.9")
     assert section(text, "backend dicom:198.51.100.9") == section(text, "backend dicom")
-    assert text.count("stick-table") == 1
+    assert text.count("srvkey") == 1
     excluded = section(rendered["former vips"]["lb1"]["keepalived"], "virtual_ipaddress_excluded")
     assert excluded == [f"198.51.100.9/24 dev {INTERFACE}", f"198.51.100.8/24 dev {INTERFACE}"]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may connect to a service, by address."""
+"""Who may connect to a service, by address, and how often."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def read(problems: Problems, subject: str, merged: Mapping[str, Any], vip: str) 
                 "give networks of one family",
             )
     return written
+
+
+def at_once(own: Mapping[str, Any], merged: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many connections one client's address may have at once; 0: any number.
+
+    Where a node takes only so many, and each connection of a client is one of the node's, the default leaves the last
+    one to the others. ``own``: the keys that the user wrote; ``merged``: all of them.
+    """
+    limit: int = merged["client_connections"]
+    room = [node["max_connections"] - 1 for node in nodes if node.get("max_connections")]
+    if "client_connections" in own or merged["mode"] == "http" or not room:
+        return limit
+    return max(1, min(limit, *room))
 
 
 def with_ours(services: Sequence[Service], addresses: Sequence[str]) -> list[Service]:

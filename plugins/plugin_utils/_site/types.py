@@ -100,7 +100,7 @@ class Service:
     empty: of anyone), and chooses by its ``routes``.
     ``allowed_sources``: networks and addresses that may connect, the load balancers' own among them; empty: all.
     ``client_connections``, ``client_rate``: how many connections one client's address may have, and open in a second;
-    None: any number.
+    0: any number.
     ``route_of``: the service whose routes lead here, where nobody else does; empty for one with a port of its own.
     ``tls``: None where its clients speak without. ``node_tls``: None where its nodes do.
     ``asks``: what a client of it asks besides its own check: study or worklist (by C-FIND), or echo; empty where it is
@@ -121,6 +121,8 @@ class Service:
     persistence: str
     persist_for: int | None
     timeout: int
+    client_connections: int
+    client_rate: int
     nodes: list[Node]
     affinity: str | None = None
     layer: int = 7
@@ -129,8 +131,6 @@ class Service:
     dicom: bool = False
     allowed_calling_ae: list[str] = field(default_factory=list)
     allowed_sources: list[str] = field(default_factory=list)
-    client_connections: int | None = None
-    client_rate: int | None = None
     routes: list[Route] = field(default_factory=list)
     route_of: str = ""
     tls: Tls | None = None

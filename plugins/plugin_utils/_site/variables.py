@@ -118,8 +118,8 @@ SERVICE_KEYS: dict[str, Callable[[Any], Any]] = {
     "find": Choice(("study", "worklist", "none")),
     "dicom": values.boolean,
     "allowed_sources": addresses.networks,
-    "client_connections": Integer(1, 1000000),
-    "client_rate": Integer(1, 1000000),
+    "client_connections": Integer(0, 1000000),
+    "client_rate": Integer(0, 1000000),
     "allowed_calling_ae": values.ae_patterns,
     "routes": lambda value: value,  # read by door.routes
     "health": Choice(("alone", "together")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import getpass
 import grp
+import hashlib
 import json
 import os
 import signal
@@ -88,15 +89,45 @@ def said(answer, key):
     return {Path(file["path"]).name: file[key] for file in answer["files"]}
 
 
+LOADED = ("page.html", "a page\n"), ("tls.pem", "-> /etc/live/tls.pem"), ("daemon.conf", "I am @fingerprint@.\n")
+ANOTHER = [
+    (LOADED[0], LOADED[1], ("daemon.conf", "I am @fingerprint@!\n")),
+    (("page.html", "another page\n"), *LOADED[1:]),
+    (LOADED[0], ("tls.pem", "-> /etc/live/another.pem"), LOADED[2]),
+]
+
+
+def loaded(host, files):
+    entries = [host.file(name, text, loaded=True) for name, text in files]
+    for entry, (_name, text) in zip(entries, files, strict=True):
+        if text.startswith("-> "):
+            entry["link"] = text.removeprefix("-> ")
+            del entry["content"]
+    return [*entries, host.file("unit.conf", "not @fingerprint@\n")]
+
+
+def test_the_daemon_can_say_by_a_fingerprint_which_files_it_has_loaded(host):
+    first = host.run(*loaded(host, LOADED))
+    fingerprint = first["fingerprint"]
+    assert fingerprint == hashlib.sha256("".join(text for _name, text in LOADED).encode()).hexdigest()[:16]
+    assert host.text("daemon.conf") == f"I am {fingerprint}.\n" and host.text("unit.conf") == "not @fingerprint@\n"
+    assert host.run(*loaded(host, LOADED))["changed"] is False
+    others = [host.run(*loaded(host, files), check=True)["fingerprint"] for files in ANOTHER]
+    assert len({fingerprint, *others}) == 4
+    entries = loaded(host, LOADED)
+    assert host.run(*entries[:-1], host.file("unit.conf", "another\n"))["fingerprint"] == fingerprint
+    assert host.run(host.file("unit.conf", "alone\n"))["fingerprint"] == ""
+
+
 def test_writes_all_files_once_and_then_changes_nothing(host):
     files = [host.file("unit.d/drop-in.conf", "[Service]\n"), host.file("daemon.conf", "good\n", mode="0640")]
-    first = host.run(*files, fingerprint="abc")
+    first = host.run(*files)
     assert first["changed"] and said(first, "exists") == {"drop-in.conf": False, "daemon.conf": False}
     assert first["deployed"] == {}
     assert host.tree() == {"unit.d": None, "unit.d/drop-in.conf": "[Service]\n", "daemon.conf": "good\n"}
     assert (host.directory / "daemon.conf").stat().st_mode & 0o777 == 0o640
-    again = host.run(*files, fingerprint="abc")
-    assert not again["changed"] and again["diff"] == [] and again["deployed"]["fingerprint"] == "abc"
+    again = host.run(*files)
+    assert not again["changed"] and again["diff"] == [] and again["deployed"]["fingerprint"] == first["fingerprint"]
     assert again["deployed"]["by"] and again["deployed"]["when"].endswith("Z")
 
 
@@ -191,18 +222,17 @@ def test_a_link_is_replaced_last(host):
 
 
 def test_restored_puts_the_former_files_and_their_record_back(host):
-    host.run(host.file("daemon.conf", "good\n", mode="0640"), host.file("same.conf", "same\n"), fingerprint="one")
+    host.run(host.file("daemon.conf", "good\n", mode="0640"), host.file("same.conf", "same\n"))
     host.run(
         host.file("daemon.conf", "better\n"),
         host.file("same.conf", "same\n"),
         host.file("more.conf", "1\n"),
-        fingerprint="two",
     )
     assert host.run(state="restored")["changed"]
     assert host.tree() == {"daemon.conf": "good\n", "same.conf": "same\n"}
     assert (host.directory / "daemon.conf").stat().st_mode & 0o777 == 0o640
     first = [host.file("daemon.conf", "good\n", mode="0640"), host.file("same.conf", "same\n")]
-    assert host.run(*first, fingerprint="one")["changed"] is False
+    assert host.run(*first)["changed"] is False
     assert host.run(state="restored")["changed"] is False
 
 
@@ -282,14 +312,14 @@ def test_a_kill_at_any_moment_leaves_whole_files_and_the_next_run_completes_it(h
         host.records = host.directory / "records"
         former = [host.file(name, "former\n") for name in ("one", "two", "gone")]
         new = [host.file(name, "new\n") for name in ("one", "two", "three")]
-        host.run(*former, fingerprint="former")
-        if not host.run_killed(*new, fingerprint="new", moment=moment):
+        host.run(*former)
+        if not host.run_killed(*new, moment=moment):
             break
         assert set(host.tree().values()) <= {"former\n", "new\n"}
         assert {"one", "two"} <= set(host.tree())
-        host.run(*new, fingerprint="new")
+        host.run(*new)
         assert host.tree() == dict.fromkeys(("one", "two", "three"), "new\n")
-        assert host.run(*new, fingerprint="new")["changed"] is False
+        assert host.run(*new)["changed"] is False
         host.run(state="restored")
         left = {name: text for name, text in host.tree().items() if name != "three"}
         assert left == dict.fromkeys(("one", "two", "gone"), "former\n"), moment
@@ -330,26 +360,24 @@ def run(host, monkeypatch):
 
 def test_a_change_of_several_attempts_is_undone_as_one(host, run):
     """Back to what was confirmed, validated again, and with the fingerprint of then; and forward again."""
-    good = host.file("daemon.conf", "good one\n", validate=ACCEPTS)
+    good = host.file("daemon.conf", "good one\n", validate=ACCEPTS, loaded=True)
     run("A")
-    host.run(good, host.file("lib/1.py", "1\n"), fingerprint="one")
+    first = host.run(good, host.file("lib/1.py", "1\n"))
     _site_record.confirm({"is": "A"})
     run("B1")
-    host.run(
-        host.file("daemon.conf", "good half\n", validate=ACCEPTS), host.file("lib/1.py", "1\n"), fingerprint="half"
-    )
+    host.run(host.file("daemon.conf", "good half\n", validate=ACCEPTS), host.file("lib/1.py", "1\n"))
     run("B2")
-    host.run(host.file("daemon.conf", "good two\n", validate=ACCEPTS), host.file("lib/2.py", "2\n"), fingerprint="two")
+    host.run(host.file("daemon.conf", "good two\n", validate=ACCEPTS, loaded=True), host.file("lib/2.py", "2\n"))
     assert _site_record.read()["sets"]["set"]["pending"]
     _site_record.confirm({"is": "B"})
     assert _site_record.read()["former"]["site"] == {"is": "A"}
     assert host.run(undo=["A"])["changed"] is False, "another change has made it so"
     run("R")
     answer = host.run(undo=["B2"], check=True)
-    assert answer["changed"] and answer["fingerprint"] == "one"
+    assert answer["changed"] and answer["fingerprint"] == first["fingerprint"] != ""
     host.run(undo=["B2"])
     assert host.tree() == {"daemon.conf": "good one\n", "lib": None, "lib/1.py": "1\n"}
-    assert host.run(good, host.file("lib/1.py", "1\n"), fingerprint="one", check=True)["changed"] is False
+    assert host.run(good, host.file("lib/1.py", "1\n"), check=True)["changed"] is False
     _site_record.confirm({"is": "A"})
     run("R2")
     host.run(undo=["R"])
@@ -358,16 +386,16 @@ def test_a_change_of_several_attempts_is_undone_as_one(host, run):
 
 def test_a_change_that_was_not_confirmed_is_undone_without_a_trace(host, run):
     run("A")
-    host.run(host.file("daemon.conf", "one\n"), fingerprint="one")
+    host.run(host.file("daemon.conf", "one\n"))
     _site_record.confirm({"is": "A"})
     before, kept = host.tree(), _site_record.read()
     run("B")
-    host.run(host.file("daemon.conf", "two\n"), host.file("lib/2.py", "2\n"), fingerprint="two")
+    host.run(host.file("daemon.conf", "two\n"), host.file("lib/2.py", "2\n"))
     assert host.run(undo=["B"])["changed"]
     assert host.tree() == before and _site_record.read() == kept
     assert host.run(undo=["B"])["changed"] is False
     run("C")
-    host.run(host.file("daemon.conf", "three\n"), fingerprint="three")
+    host.run(host.file("daemon.conf", "three\n"))
     host.run(undo=["C"])
     assert host.tree() == before and _site_record.read() == kept
 
@@ -376,7 +404,7 @@ def test_a_change_that_was_not_confirmed_is_undone_without_a_trace(host, run):
 def test_after_a_change_that_came_to_nothing_the_one_before_it_can_be_undone(host, run, back):
     for name in ("A", "B"):
         run(name)
-        host.run(host.file("daemon.conf", name), host.file(f"lib/{name}.py", name), fingerprint=name)
+        host.run(host.file("daemon.conf", name), host.file(f"lib/{name}.py", name))
         _site_record.confirm({"is": name})
     for _attempt in range(2):
         run("C")
@@ -399,7 +427,7 @@ def test_a_change_that_was_killed_before_it_was_recorded_hides_none(host, run):
         host.records = host.directory / "records"
         for name in ("A", "B"):
             run(name)
-            host.run(host.file("one", name), host.file("two", "same"), fingerprint=name)
+            host.run(host.file("one", name), host.file("two", "same"))
             _site_record.confirm({"is": name})
         run("C")
         if not host.run_killed(host.file("one", "C"), host.file("two", "C"), moment=moment):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import zipfile
 import pytest
 from rendering import REPOSITORY
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._archive import NAME, pack
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._archive import NAME, pack, versioned
 
 PROGRAM = REPOSITORY / "roles/monitoring/files/lib"
 
@@ -61,3 +62,18 @@ def test_monitoring_runs_without_ansible(tmp_path):
     unknown = run(path, "status")
     assert (unknown.returncode, unknown.stderr) == (3, ""), unknown.stderr
     assert unknown.stdout == "No deployment on this host has come to its end: run playbooks/site.yml.\n"
+
+
+def test_each_version_of_a_program_has_a_directory_of_its_own(program):
+    its, _collection = program
+    (its / "rooms").mkdir()
+    (its / "rooms/one.py").symlink_to(its / "__main__.py")
+    first = versioned(its, "/usr/local/lib/it")
+    assert first["directory"] == f"/usr/local/lib/it/{first['version']}"
+    text = base64.b64encode((its / "__main__.py").read_bytes()).decode()
+    assert first["files"] == [
+        {"path": f"{first['directory']}/{name}", "content": text} for name in ("__main__.py", "rooms/one.py")
+    ]
+    assert versioned(its, "/usr/local/lib/it") == first
+    (its / "__main__.py").write_text("print()\n")
+    assert versioned(its, "/usr/local/lib/it")["version"] != first["version"]

@@ -238,3 +238,25 @@ def test_the_load_balancers_may_connect_too_and_nobody_is_kept_out_unless_asked_
 def test_what_is_no_source_is_refused_in_one_sentence(written, sentence):
     (problem,) = build(infinitt_services={"web": {"allowed_sources": written}}).problems
     assert problem.startswith(f"infinitt_services.web.allowed_sources {sentence}")
+
+
+@pytest.mark.parametrize(
+    "keys, room, limits",
+    [
+        ({}, (None, None), (5000, 1000)),
+        ({"client_connections": "10", "client_rate": 0}, (None, None), (10, 0)),
+        ({"client_connections": 0}, (18, None), (0, 1000)),
+        ({}, (18, None), (17, 1000)),
+        ({}, (18, 6), (5, 1000)),
+        ({}, (1, None), (1, 1000)),
+        ({}, (9000, None), (5000, 1000)),
+        # A client's connections are not the nodes' where HAProxy shares them out request by request.
+        ({"mode": "http"}, (18, None), (5000, 1000)),
+    ],
+)
+def test_one_client_leaves_a_nodes_last_connection_to_the_others(keys, room, limits):
+    its = [{**node, **({"max_connections": most} if most else {})} for node, most in zip(NODES, room, strict=True)]
+    found = build(infinitt_services={"store": {"port": 11112, "nodes": its, **keys}})
+    assert found.problems == []
+    store = service(found, "store")
+    assert (store.client_connections, store.client_rate) == limits

@@ -128,8 +128,8 @@ SERVICE = {
     "calling_ae": titles,
     "allowed_sources": st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=4)
     | st.sampled_from(["203.0.113.0/24, 203.0.112.0/24", "198.51.100.0/25,198.51.100.0/24", "2001:db8:1::/48"]),
-    "client_connections": both(st.integers(1, 1000000)),
-    "client_rate": both(st.integers(1, 1000000)),
+    "client_connections": both(st.integers(0, 1000000)),
+    "client_rate": both(st.integers(0, 1000000)),
     "find": st.sampled_from(["study", " worklist", "none"]),
     "dicom": switches,
     "allowed_calling_ae": st.lists(titles, min_size=1, max_size=3) | titles,
@@ -383,11 +383,6 @@ def test_every_section_stands_where_it_should(accepted):
         expected += [("frontend", service.name) for service in site.services if not service.route_of]
         expected += [
             ("backend", f"_affinity_{service.name}") for service in site.services if service.affinity == service.name
-        ]
-        expected += [
-            ("backend", f"_clients_{service.name}")
-            for service in site.services
-            if (service.client_connections or service.client_rate) and not service.route_of
         ]
         expected += [("frontend", "_stats")] * bool(site.stats_port) + [("frontend", "_metrics")] * bool(site.metrics)
         found = re.findall(r"^(\w+) (\S+)$", text["haproxy"], re.MULTILINE)
