@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import time
 
@@ -80,46 +81,52 @@ def apart(pair, host, others):
     pair.switch("nft", "delete table bridge apart")
 
 
+def mirrored(pair, number):
+    """Open connections; return what both load balancers know of them."""
+    connections = pair.connect(number)
+    known = until(lambda: len(pair.lb1.forwarded()) == number and pair.lb1.forwarded())
+    assert until(lambda: pair.lb2.forwarded() == known)
+    return connections, known
+
+
+@contextlib.contextmanager
+def cut_off(pair, others, names):
+    """Nothing of these hosts reaches lb2, which has the VIP too meanwhile and takes these nodes for dead."""
+    with apart(pair, pair.lb2, (pair.lb1, pair.client, *others)):
+        pair.lb2.haproxy.states.update(dict.fromkeys(names, "DOWN"))
+        pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
+        pair.lb2.layer4("master")
+        yield
+    pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
+    pair.lb2.haproxy.states.update(dict.fromkeys(names, "UP"))
+
+
 def test_a_standby_that_is_cut_off_ends_nothing_on_the_other_one_when_it_is_back(make_pair):
     """It has the VIP too meanwhile, and sees no node."""
     pair = make_pair(dead_after=5)
-    connections = pair.connect(10)
-    known = until(lambda: len(pair.lb1.forwarded()) == 10 and pair.lb1.forwarded())
-    assert until(lambda: pair.lb2.forwarded() == known)
-    with apart(pair, pair.lb2, (pair.lb1, pair.client, *pair.nodes)):
-        pair.lb2.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
-        pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
-        pair.lb2.layer4("master")
-        time.sleep(15)  # dead_after, until it takes itself for cut off, and what ending takes
-        connections.ask(6)
-    time.sleep(2)  # less than dead_after, until Keepalived finds another holder, and HAProxy its nodes
-    pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
-    pair.lb2.haproxy.states.update(pacs1="UP", pacs2="UP")
-    time.sleep(1)
-    assert pair.lb1.forwarded() == known
+    connections, known = mirrored(pair, 10)
+    with cut_off(pair, pair.nodes, ("pacs1", "pacs2")):
+        time.sleep(12)  # dead_after, until it takes itself for cut off, and what ending takes
+        assert pair.lb2.forwarded() == known
+        connections.ask(1)
     assert connections.answers() == ["answered"] * 10
+    assert pair.lb1.forwarded() == known
 
 
 def test_two_halves_of_a_network_end_nothing_in_each_other(make_pair):
     """Each has the VIP, and a node."""
     pair = make_pair(dead_after=1)
-    connections = pair.connect(10)
-    known = until(lambda: len(pair.lb1.forwarded()) == 10 and pair.lb1.forwarded())
-    assert until(lambda: pair.lb2.forwarded() == known)
+    connections, known = mirrored(pair, 10)
     there = pair.lb1("conntrack", "--dump", "--proto", "tcp")
     ((name, node),) = (its for its in zip(("pacs1", "pacs2"), pair.nodes) if f"src={its[1].address} " in there)
-    with apart(pair, pair.lb2, (pair.lb1, pair.client, node)):
-        pair.lb2.haproxy.states[name] = "DOWN"
-        pair.lb2("ip", "address", "add", f"{namespaces.VIP}/24", "dev", "eth0")
-        pair.lb2.layer4("master")
+    with cut_off(pair, [node], [name]):
         assert until(lambda: not pair.lb2.forwarded())
-        connections.ask(6)
-    time.sleep(2)
-    pair.lb2("ip", "address", "del", f"{namespaces.VIP}/24", "dev", "eth0")
-    pair.lb2.haproxy.states[name] = "UP"
-    time.sleep(1)
-    assert pair.lb1.forwarded() == known
+        # What conntrackd has to say of that it would keep for lb1, and deliver once they are connected again.
+        queues = pair.lb2("conntrackd", "-C", "/etc/layer4/conntrackd.conf", "-s", "queue")
+        assert int(re.search(r"queue rsqueue:\s+current elements:\s+(\d+)", queues)[1]) < len(known)
+        connections.ask(1)
     assert connections.answers() == ["answered"] * 10
+    assert pair.lb1.forwarded() == known
 
 
 def test_where_all_nodes_are_down_and_another_load_balancer_answers_connections_end(make_pair):
@@ -133,9 +140,7 @@ def test_where_all_nodes_are_down_and_another_load_balancer_answers_connections_
 
 def test_a_mirror_that_lost_entries_gets_them_back_by_itself(make_pair):
     pair = make_pair(resync=1)
-    connections = pair.connect(20)
-    known = until(lambda: len(pair.lb1.forwarded()) == 20 and pair.lb1.forwarded())
-    assert until(lambda: pair.lb2.forwarded() == known)
+    connections, known = mirrored(pair, 20)
     pair.lb2("conntrack", "--flush")
     assert until(lambda: pair.lb2.forwarded() == known)
     assert pair.lb1.forwarded() == known
