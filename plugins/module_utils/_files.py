@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -74,15 +75,19 @@ def wanted(entry: dict) -> Wanted:
     return Wanted(file, entry["validate"], entry["secret"], entry["loaded"])
 
 
-def marked(files: Sequence[Wanted]) -> tuple[list[Wanted], str]:
+def marked(files: Sequence[Wanted], key: bytes) -> tuple[list[Wanted], str]:
     """Return the files with their fingerprint in place of MARK, and the fingerprint; empty where none is loaded.
 
     It is made of the texts with MARK still in them, in their order: the first 16 hexadecimal digits of their SHA-256.
+    Where one of them is secret it is made with the key: nobody who sees it can tell whether a guess is right.
     """
-    loaded = [wanted.file for wanted in files if wanted.loaded]
+    loaded = [wanted for wanted in files if wanted.loaded]
     if not loaded:
         return list(files), ""
-    fingerprint = hashlib.sha256(b"".join(file.text() for file in loaded)).hexdigest()[:16]
+    texts = b"".join(wanted.file.text() for wanted in loaded)
+    is_secret = any(wanted.secret for wanted in loaded)
+    digest = hmac.new(key, texts, hashlib.sha256) if is_secret else hashlib.sha256(texts)
+    fingerprint = digest.hexdigest()[:16]
     return [
         replace(wanted, file=replace(wanted.file, content=wanted.file.content.replace(MARK, fingerprint.encode())))
         if wanted.loaded

@@ -74,13 +74,12 @@ def write(path: str, directory: str) -> None:
 
 
 def _known() -> dict[str, str]:
-    """Return the passwords here, and what is computed from a file with one: it would tell whether a guess is right."""
+    """Return the passwords here, and the digests of files with one: they would tell whether a guess is right."""
     found = dict.fromkeys(_masking.passwords(_read(HAPROXY)), _masking.MASK)
     for name in _file_set.names():
         record = _file_set.FileSet(name).record
         for path in record.get("secret", []):
             found[record["files"].get(path, "")] = "(digest of %s)" % path
-            found[record.get("fingerprint", "")] = "(fingerprint of %s)" % name
     return found
 
 

@@ -244,7 +244,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
     if ask["undo"]:
         comparison = files.compare(*files.before(ask["undo"]))
     else:
-        comparison = files.compare(*marked([wanted(entry) for entry in ask["files"]]))
+        comparison = files.compare(*marked([wanted(entry) for entry in ask["files"]], files.key))
     absent = missing(ask["packages"])
     if absent and not module.check_mode:
         files.prepare(comparison)
