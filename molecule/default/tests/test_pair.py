@@ -259,6 +259,9 @@ def test_a_dry_run_of_a_deployed_pair_shows_a_change_and_makes_none(lab):
     changed = play("site", "--check", "--diff", infinitt_failover="fast")
     assert changed.code == 0 and changed.changed == {"lb1": 1, "lb2": 1}, changed.said
     assert "- advert_int 0.25" in changed.said and "+ advert_int 0.1" in changed.said
+    # The packages of layer 4 are not there, or nothing of it runs.
+    moved = play("site", "--check", infinitt_layer=4)
+    assert moved.code == 0 and min(moved.changed.values()) > 0, moved.said
     assert [lab[name].check_output(CONFIGURATION) for name in PAIR] == before
 
 
