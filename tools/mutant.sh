@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Try a copy of the product with a fault put into it on purpose, and succeed if a promise is broken: mutant.sh NAME [STEPS]
+# Try a copy of the product with a fault put into it on purpose, and succeed if it breaks its promise: mutant.sh NAME [STEPS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,9 +8,9 @@ rm -rf "$copy"
 mkdir -p "$(dirname "$copy")"
 tools/snapshot.sh "$copy"
 ln -s "$PWD/.venv" "$copy/.venv"
-steps=$(PYTHONPATH=molecule/shared python -m history.mutants "$1" "$copy")
+{ read -r steps; read -r promises; } < <(PYTHONPATH=molecule/shared python -m history.mutants "$1" "$copy")
 make -C "$copy" history MUTANT= STEPS="${2:-$steps}" | tee "$copy.log" || true
-if ! grep -q 'broken promises: [1-9]' "$copy.log"; then
+if ! grep -qE "^  ($promises): " "$copy.log"; then
     echo "mutant: $1 was not caught" >&2
     exit 1
 fi

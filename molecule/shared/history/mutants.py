@@ -4,7 +4,8 @@
 """Faults put into the product on purpose: each must break a promise. What finds none of them proves nothing.
 
 usage: python3 -m history.mutants [NAME DIRECTORY]
-  puts the fault into a copy of the repository; without arguments it prints the names
+  puts the fault into a copy of the repository and prints its steps, and the promises on the next line; without
+  arguments it prints the names
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import sys
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
-    """A text of one file that is replaced, and steps that show it."""
+    """A text of one file that is replaced, steps that show it, and the promises of which one is broken then (as
+    checker.py names them)."""
 
     file: str
     old: str
     new: str
     steps: str
+    breaks: tuple[str, ...]
 
     def put_into(self, repository: pathlib.Path) -> None:
         path = repository / self.file
@@ -38,6 +41,7 @@ MUTANTS = {
         '("-f", "internal"), ("-R",), ("-B",)',
         '("-f", "internal"),',
         "power_off@holder power_off_undone power_off@holder power_off_undone",
+        ("associations",),
     ),
     # A load balancer does not mind that another one announces something else.
     "no_guard": Mutant(
@@ -45,6 +49,7 @@ MUTANTS = {
         "if advert.announced != here:",
         "if advert.announced != here and False:",
         "router_id:71",
+        ("two owners",),
     ),
     # A flush of the ruleset takes the kernel's hooks with it.
     "no_hooks": Mutant(
@@ -52,6 +57,7 @@ MUTANTS = {
         "self.held = library.nft_run_cmd",
         "self.held = False and library.nft_run_cmd",
         "nft_flush@holder nft_flush@holder nft_flush@holder",
+        ("associations", "without rules"),
     ),
     # Each host gives a client another node.
     "hash_seed": Mutant(
@@ -59,6 +65,7 @@ MUTANTS = {
         "seed 0x50414353",
         "seed 0x504{{ '%05d' | format(inventory_hostname[-1] | int) }}",
         "power_off@holder power_off_undone",
+        ("associations", "nodes"),
     ),
 }
 
@@ -67,7 +74,7 @@ def main() -> None:
     match sys.argv[1:]:
         case [name, directory] if name in MUTANTS:
             MUTANTS[name].put_into(pathlib.Path(directory))
-            print(MUTANTS[name].steps)
+            print(MUTANTS[name].steps, "|".join(MUTANTS[name].breaks), sep="\n")
         case []:
             print(*MUTANTS)
         case _:

@@ -33,3 +33,9 @@ def test_the_steps_that_show_a_mutant_can_be_done(name):
     belief = Belief(4)
     for step in MUTANTS[name].steps.split():
         belief = generator.after(Step.parse(step), belief, OPERATIONS)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_breaks_promises_that_are_checked(name):
+    checked = (REPOSITORY / "molecule/shared/history/checker.py").read_text()
+    assert all(f'Violation("{promise}"' in checked for promise in MUTANTS[name].breaks)
