@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
+import os
+import pathlib
+import time
 
 import pytest
 from namespaces import until
@@ -37,6 +41,43 @@ def test_others_are_reset_at_once_and_counted_and_reach_no_node(network):
             assert (result["answer"], result["error"]) == (None, "ConnectionRefusedError"), (call, result)
     counted = network.balancer("nft", "list", "chain", "inet", "layer4", "strangers")
     assert f"counter packets {len(OUTSIDE)} " in counted, counted
+
+
+@pytest.fixture
+def kernel_log():
+    """Read what the kernel has logged since, that of other network namespaces too, which it does only when told to."""
+    everywhere = pathlib.Path("/proc/sys/net/netfilter/nf_log_all_netns")
+    log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    os.lseek(log, 0, os.SEEK_END)
+
+    def read():
+        lines = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                lines.append(os.read(log, 8192).decode())
+        return lines
+
+    before = everywhere.read_text()
+    everywhere.write_text("1")
+    yield read
+    everywhere.write_text(before)
+    os.close(log)
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/sys/net/netfilter/nf_log_all_netns", os.W_OK) or not os.access("/dev/kmsg", os.R_OK),
+    reason="this kernel's log cannot be read for a network namespace",
+)
+def test_others_are_logged_and_a_crowd_of_them_ten_times_a_second_at_most(network, kernel_log):
+    source = "198.51.100.100"
+    calls = [[source, "198.51.100.10", 104]]
+    assert ipaddress.ip_address(source) not in ALLOWED[0]
+    begun = time.monotonic()
+    call_from(network.hosts["client"], calls * 200)
+    lasted = time.monotonic() - begun
+    logged = [line for line in kernel_log() if "layer4: not in allowed_sources: " in line]
+    assert logged and all(f"SRC={source} DST=198.51.100.10 " in line and "DPT=104 " in line for line in logged), logged
+    assert len(logged) <= 10 * lasted + 5 + 1  # nft's burst is 5
 
 
 def test_a_load_balancer_asks_its_own_vips(network):
