@@ -32,6 +32,11 @@ def seen(name, answer, change=lambda host: None):
     }
 
 
+def called(associations):
+    """What HAProxy has counted of somebody who called so often."""
+    return {"associations": associations, "refused_by_node": 1, "received": 1000 * associations, "sent": 100}
+
+
 def full():
     """One that has something of everything."""
     known = seen("lb1", STANDBY)
@@ -43,6 +48,10 @@ def full():
     observed["certificates"] = [
         {"service": "web", "certificate": "/etc/ssl/pacs.pem", "not_after": NOW + 86400, "served": True, "problem": ""}
     ]
+    observed["associations"] = {
+        "dicom": {"CT1": called(3), "other": called(1)},
+        "dicom:198.51.100.9": {"CT1": called(2), "CT9": {"refused": 4}},
+    }
     entry = {"state": "maintenance", "since": NOW - 100, "by": "ops", "cut": False}
     known["site"] = {**SITE, "states": {"dicom": {"pacs1": entry}}}
     known["problems"] = [Problem("node_down", "pacs2", "It is down.", "Mend it.")]

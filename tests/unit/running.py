@@ -42,10 +42,17 @@ def haproxy(text, directory, page="", log=subprocess.DEVNULL, replaced=None):
             process.terminate()
 
 
-def on_loopback(text, directory, network="127.51.100."):
-    """What is rendered, for one HAProxy without its peers: quick checks, its socket in a directory."""
-    here = re.sub(r"^    (chroot|user|group|localpeer|hard-stop-after) .*\n", "", text, flags=re.MULTILINE)
-    here = re.sub(r"^peers pair\n(    .*\n)+", "", here, flags=re.MULTILINE).replace(" peers pair", "")
+def on_loopback(text, directory, network="127.51.100.", reloads=False):
+    """What is rendered, for one HAProxy without its peers: quick checks, its socket in a directory.
+
+    ``reloads``: it may be given a worker that replaces it, and is its own peer for that.
+    """
+    gone, peers = "chroot|user|group|hard-stop-after", "pair"
+    if not reloads:
+        gone, peers = f"{gone}|localpeer", r"\w+"
+    here = re.sub(rf"^    ({gone}) .*\n", "", text, flags=re.MULTILINE)
+    here = re.sub(rf"^peers {peers}\n(    .*\n)+", "", here, flags=re.MULTILINE)
+    here = re.sub(rf"^(    stick-table .*) peers {peers}$", r"\1", here, flags=re.MULTILINE)
     here = here.replace("198.51.100.", network).replace("inter 2s fastinter 1s", "inter 200ms fastinter 200ms")
     return here.replace("/run/haproxy/admin.sock", f"{directory}/admin")
 

@@ -218,7 +218,8 @@ class Host(TypedDict, total=False):
     status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
     deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``deployed`` (``when`` each set of files was,
     and whether that is ``pending``), ``updates`` (by package, for how many seconds its security update has waited),
-    where it forwards ``layer4``, and where another tool writes some ``certificates``.
+    where it forwards ``layer4``, and where another tool writes some ``certificates``. By itself it also knows
+    ``associations``: by frontend of HAProxy and calling AE title, what was counted of it.
     """
 
     endpoints: list[Endpoint]
@@ -237,6 +238,7 @@ class Host(TypedDict, total=False):
     fingerprints: Mapping[str, str]
     deployed: Sequence[Mapping[str, Any]]
     updates: Mapping[str, int]
+    associations: Mapping[str, Mapping[str, Mapping[str, int]]]
 
 
 # By the name of the load balancer; those that were reached, in the inventory's order.

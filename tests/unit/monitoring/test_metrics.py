@@ -59,6 +59,21 @@ def test_what_is_wrong():
     assert found["pacs_vrrp_advertisements_ignored_total"] == 7
 
 
+def test_who_called():
+    found = {name: value for name, value in series(full()).items() if "association" in name}
+    assert found == {
+        'pacs_associations_total{service="dicom",calling_ae="CT1"}': 5,
+        'pacs_associations_total{service="dicom",calling_ae="other"}': 1,
+        'pacs_associations_refused_total{service="dicom",calling_ae="CT1",by="node"}': 2,
+        'pacs_associations_refused_total{service="dicom",calling_ae="other",by="node"}': 1,
+        'pacs_associations_refused_total{service="dicom",calling_ae="CT9",by="load_balancer"}': 4,
+        'pacs_association_received_bytes_total{service="dicom",calling_ae="CT1"}': 5000,
+        'pacs_association_received_bytes_total{service="dicom",calling_ae="other"}': 1000,
+        'pacs_association_sent_bytes_total{service="dicom",calling_ae="CT1"}': 200,
+        'pacs_association_sent_bytes_total{service="dicom",calling_ae="other"}': 100,
+    }
+
+
 def test_a_silent_peer():
     assert series(seen("lb1", None))['pacs_peer_answers{peer="lb2"}'] == 0
 

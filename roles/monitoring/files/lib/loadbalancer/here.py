@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import (
     _addresses,
+    _associations,
     _barred,
     _certificates,
     _file_set,
@@ -80,6 +81,7 @@ def observe(of: Mapping[str, Any]) -> Host:
         },
         "files": [file for files in sets.values() for file in _drift(files)],
         "fingerprints": {name: files.record.get("fingerprint", "") for name, files in sets.items()},
+        "associations": _associations.gather(ADMIN, PATIENCE),
         "certificates": [_certificates.see(wanted, PEM, ADMIN, PATIENCE) for wanted in of.get("host_certificates", ())],
     }
     if of["layer4_services"]:

@@ -5,8 +5,8 @@
 """What HAProxy's own exporter cannot know, for node_exporter's textfile collector.
 
 Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/) and its naming: base units, a
-counter ends in _total, a moment in _timestamp_seconds. Labels are names of the inventory and words of ours, so that
-their number is bounded; none is a client's. Pure, but for `write`.
+counter ends in _total, a moment in _timestamp_seconds. Labels are names of the inventory, words of ours, and AE titles
+of callers, of whom HAProxy knows a bounded number by name. Pure, but for `write`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.forwarding import in_sync
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Layer4
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import owner
 
 from . import files
 
@@ -45,6 +46,10 @@ METRICS = {
     "node_up": ("gauge", "Whether a service on a node passes HAProxy's check."),
     "node_out": ("gauge", "Since when (seconds since the epoch) a person has taken a service on a node out."),
     "node_sessions": ("gauge", "Sessions of a service on a node, through HAProxy."),
+    "associations_total": ("counter", "Associations that a caller has opened to a node, through HAProxy."),
+    "associations_refused_total": ("counter", "Associations that a node has refused, or a load balancer at the door."),
+    "association_received_bytes_total": ("counter", "Bytes that a caller has sent in its associations."),
+    "association_sent_bytes_total": ("counter", "Bytes that a caller was sent in its associations."),
     "layer4_in_sync": ("gauge", "Whether the kernel forwards to the nodes that HAProxy calls up."),
     "layer4_connections": ("gauge", "Connections that the kernel forwards to a service on a node."),
     "conntrack_entries": ("gauge", "Entries of the connection table."),
@@ -95,6 +100,7 @@ def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
         for node, entry in nodes.items():
             if entry["state"] != "active":
                 yield Sample("node_out", entry["since"], {"service": service, "node": node, "state": entry["state"]})
+    yield from _associations(observed.get("associations", {}))
     if "layer4" in observed:
         yield from _layer4(observed["layer4"])
     for where, what, end in certificates.moments(state["site"], {name: observed}):
@@ -135,6 +141,23 @@ def _haproxy(daemon: Mapping[str, Any]) -> Iterator[Sample]:
             if known["up"] is not None:
                 yield Sample("node_up", known["up"], its)
             yield Sample("node_sessions", known["sessions"], its)
+
+
+def _associations(counted: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterator[Sample]:
+    # A service may stand on more than one address.
+    by_caller: dict[tuple[str, str], Counter[str]] = {}
+    for frontend, callers in counted.items():
+        for title, numbers in callers.items():
+            by_caller.setdefault((owner(frontend), title), Counter()).update(numbers)
+    for (service, title), numbers in sorted(by_caller.items()):
+        its = {"service": service, "calling_ae": title}
+        if "associations" in numbers:
+            yield Sample("associations_total", numbers["associations"], its)
+            yield Sample("associations_refused_total", numbers["refused_by_node"], {**its, "by": "node"})
+            yield Sample("association_received_bytes_total", numbers["received"], its)
+            yield Sample("association_sent_bytes_total", numbers["sent"], its)
+        if "refused" in numbers:
+            yield Sample("associations_refused_total", numbers["refused"], {**its, "by": "load_balancer"})
 
 
 def _layer4(known: Layer4) -> Iterator[Sample]:
