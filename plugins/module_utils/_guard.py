@@ -25,11 +25,14 @@ def gather() -> dict:
         "split_brain_since": 0,
         "ignored": {},
         "handed_over": {"at": 0, "reason": ""},
+        "answering": {},
+        "moves": {},
     }
     try:
         with open(STATE, encoding="utf-8") as file:
             known = json.load(file)
-        answer = {**{key: known[key] for key in answer if key != "running"}, "running": True}
+        # The guard of an earlier release says less.
+        answer = {**answer, **{key: known[key] for key in answer if key in known}, "running": True}
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return {**answer, "enabled": unit["enabled"], "outdated": unit["outdated"]}

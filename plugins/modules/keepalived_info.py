@@ -147,9 +147,25 @@ guard:
         - When it has handed the VIPs over last, because no node answered this host and one answered another (C(at), in
           seconds since the epoch; 0 for never), and the C(reason), as a clause.
       type: dict
+    answering:
+      description:
+        - How many machines answer for each VIP that is on this host, by ARP or neighbour discovery, with this host. It
+          asks every 1.5 s; one that has just lost the VIP may have answered still.
+      type: dict
+    moves:
+      description:
+        - How often this host has taken the VIPs (C(taken)) and given them up (C(given_up)), by the reason, since the
+          guard was started.
+        - C(taken) since a peer gave them up (C(peer_gave_up)) or was silent (C(peer_silent)). C(given_up) since no node
+          answered this host (C(no_node)), since a peer announced something else (C(peer_differs)) or had the higher
+          priority (C(peer_preferred)), since Keepalived was C(stopped), or for another C(fault) of what it watches,
+          such as HAProxy.
+      type: dict
   sample:
     {running: true, enabled: true, outdated: [], held: "", split_brain: "", split_brain_since: 0,
-     ignored: {203.0.113.9: {count: 12, ttl: 64, last: 1795532752.3}}, handed_over: {at: 0, reason: ""}}
+     ignored: {203.0.113.9: {count: 12, ttl: 64, last: 1795532752.3}}, handed_over: {at: 0, reason: ""},
+     answering: {198.51.100.10: 1}, moves: {taken: {peer_gave_up: 0, peer_silent: 1},
+     given_up: {no_node: 0, peer_differs: 0, peer_preferred: 0, fault: 0, stopped: 0}}}
 instances:
   description: Its VRRP instances.
   type: list

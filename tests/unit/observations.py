@@ -116,6 +116,8 @@ def host(state="MASTER", services=("dicom",)):
                 "split_brain_since": 0,
                 "ignored": {},
                 "handed_over": {"at": 0, "reason": ""},
+                "answering": {VIP: 1} if holds else {},
+                "moves": {"taken": {"peer_silent": 1}, "given_up": {}},
             },
             "addresses": {"127.0.0.1": NOW - 90000, **({VIP: NOW - 7384} if holds else {})},
             "instances": [

@@ -121,7 +121,16 @@ class Balancer(Host):
 
     def ignored(self) -> dict[str, dict]:
         """By sender, what the guard has counted."""
-        return json.loads(self("cat", "/run/keepalived-guard/state.json"))["ignored"]
+        return self.known()["ignored"]
+
+    def known(self) -> dict:
+        """What the guard says of itself."""
+        return json.loads(self("cat", "/run/keepalived-guard/state.json"))
+
+    def moves(self) -> dict[str, int]:
+        """How often the VIP came and went, and why."""
+        moves = self.known()["moves"].items()
+        return {f"{move} {reason}": number for move, reasons in moves for reason, number in reasons.items() if number}
 
     def times(self, vip: str) -> list[tuple[float, float]]:
         """From when to when this host had the address."""
@@ -233,8 +242,10 @@ def test_the_standby_takes_over_when_the_one_that_it_waits_for_is_gone(pair):
 def test_a_split_brain_is_told_within_five_seconds_at_both_ends(pair):
     pair[1]("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
     assert until(lambda: all("split_brain no yes" in lb.told() for lb in pair), 5), [lb.log.read_text() for lb in pair]
+    assert until(lambda: [lb.known()["answering"] for lb in pair] == [{VIP: 2}, {VIP: 2}])
     pair[1]("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
     assert until(lambda: all("split_brain yes no" in lb.told() for lb in pair), 5)
+    assert until(lambda: [lb.known()["answering"] for lb in pair] == [{VIP: 1}, {}])
     another = {**pair[1].settings, "on_event": ["/bin/sh", "-c", 'echo "$4" >> /run/others', "tell"]}
     pair[1].write("/etc/keepalived/guard.json", json.dumps(another))
     pair[1]("ip", "link", "set", "eth0", "down")
@@ -249,8 +260,10 @@ def test_a_holder_that_no_node_answers_hands_over_to_one_that_a_node_answers(pai
     assert pair[1].has() and overlap(pair) == 0 and absent(pair) < TAKEOVER
     assert pair[0].told()[-2:] == ["state MASTER FAULT", "state FAULT BACKUP"]
     assert "no node answers this host, and a node answers 198.51.100.12\n" in pair[0]("cat", "/run/reasons")
-    known = json.loads(pair[0]("cat", "/run/keepalived-guard/state.json"))
+    known = pair[0].known()
     assert known["handed_over"]["reason"] and known["held"] == ""
+    assert pair[0].moves() == {"taken peer_silent": 1, "given_up no_node": 1}
+    assert until(lambda: pair[1].moves() == {"taken peer_gave_up": 1})
     # The way there and back within 5 min, by a host that has not handed over itself.
     pair[0].sees("UP", "UP")
     pair[1].sees("DOWN", "DOWN")

@@ -57,6 +57,13 @@ def test_who_gives_the_vip_up_may_come_back_with_another_router_id():
     assert judge.difference({OWN}, (), SILENCE * 0.25 + 0.01) == ""
 
 
+def test_a_peer_that_has_just_given_the_vip_up_has_not_fallen_silent():
+    judge = heard(OWN, 0)
+    assert not judge.gave_up(0.2)
+    judge.hear(PEER, Advert(OWN, 0), 0.3)
+    assert judge.gave_up(0.5) and not judge.gave_up(5)
+
+
 def test_it_lasts_longer_than_a_host_that_takes_a_new_router_id_is_silent():
     judge = heard(OTHERS[0], 0, 1)
     assert judge.difference({OWN}, (), 1 + 3.99 * 0.25), "three advertisements and the skew"

@@ -59,6 +59,20 @@ def test_what_is_wrong():
     assert found["pacs_vrrp_advertisements_ignored_total"] == 7
 
 
+def test_who_answers_for_the_vip_and_why_it_moved():
+    def change(host):
+        host["keepalived"]["guard"]["answering"] = {VIP: 2}
+        host["keepalived"]["guard"]["moves"] = {"taken": {"peer_gave_up": 2}, "given_up": {"no_node": 1, "fault": 3}}
+
+    found = series(seen("lb1", STANDBY, change))
+    assert found[f'pacs_vip_answering{{vip="{VIP}"}}'] == 2
+    assert {name: value for name, value in found.items() if "moves" in name} == {
+        'pacs_vip_moves_total{move="taken",reason="peer_gave_up"}': 2,
+        'pacs_vip_moves_total{move="given_up",reason="fault"}': 3,
+        'pacs_vip_moves_total{move="given_up",reason="no_node"}': 1,
+    }
+
+
 def test_who_called():
     found = {name: value for name, value in series(full()).items() if "association" in name}
     assert found == {

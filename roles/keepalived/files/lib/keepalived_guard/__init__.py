@@ -13,6 +13,6 @@ one answers the host that would take it.
 
 What others than the peers announce it keeps from Keepalived, and counts.
 
-`advert`, `conf`, `judge` and `successor` are pure; `link` and `handover` have the sockets, `firewall` the rules,
-`events` the user's command, `daemon` the loop.
+`advert`, `conf`, `judge`, `moves` and `successor` are pure; `settings` is what the role wrote, `link` and `handover`
+have the sockets, `firewall` the rules, `events` the user's command, `daemon` the loop.
 """

@@ -12,9 +12,8 @@ import pathlib
 import select
 import socket
 import time
-from dataclasses import dataclass
 
-from . import _addresses, _neighbours, _questions, advert, conf, judge, link, process, system
+from . import _addresses, _neighbours, _questions, advert, conf, judge, link, moves, process, settings, system
 from ._sd_notify import notify
 from .advert import Advert, Announced, Packet
 from .events import Events
@@ -23,7 +22,6 @@ from .handover import Handover
 from .system import say
 
 CONFIGURATION = pathlib.Path("/etc/keepalived/keepalived.conf")
-SETTINGS = pathlib.Path("/etc/keepalived/guard.json")
 STATE = pathlib.Path(
     os.environ.get("RUNTIME_DIRECTORY", "/run/keepalived-guard"), "state.json"
 )  # for playbooks/status.yml
@@ -34,27 +32,11 @@ ANSWERS = 0.6  # seconds that these have
 LISTEN = 1.2  # seconds that it listens at its start, unless a peer is heard before
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What roles/keepalived wrote: the file that Keepalived tracks (another number than 0 is FAULT), the pipe that it
-    writes its states to, the user's command, HAProxy's socket (empty: it is not asked), the UDP port on which the
-    load balancers ask each other, and all ports that are for the load balancers alone, by protocol (None: strangers
-    are not even kept from Keepalived).
-    """
-
-    hold_file: str
-    pipe: str
-    on_event: list[str]
-    haproxy_socket: str
-    peers_port: int
-    peers_only: dict[str, list[int]] | None
-
-
 class Guard:
     """One load balancer's guard."""
 
     def __init__(self) -> None:
-        self.settings = Settings(**json.loads(SETTINGS.read_text()))
+        self.settings = settings.load()
         self.judge, self.events, self.pipe = judge.Judge(), Events(), process.Pipe(self.settings.pipe)
         self.links: dict[socket.AddressFamily, link.Link] = {}
         self.instance: conf.Instance | None = None
@@ -62,11 +44,12 @@ class Guard:
         self.runs: Announced | None = None
         self.runs_asked = self.neighbours_asked = self.reported = 0.0
         self.held, self.owners, self.answers = "", "", ""
+        self.answering: dict[str, int] = {}  # how many machines answer for each VIP that is here, this host among them
         self.state, self.state_since = "", time.time()
         self.split_since = 0.0
         known = self.remember()
         self.firewall, self.strangers = Firewall(), Strangers(known.get("ignored", {}))
-        self.handover = Handover(known.get("handed_over", {}))
+        self.handover, self.moves = Handover(known.get("handed_over", {})), moves.Moves(known.get("moves", {}))
         self.hold("")
 
     def remember(self) -> dict:
@@ -82,19 +65,19 @@ class Guard:
 
     def configure(self) -> None:
         """Read the files anew where they have changed. One that is being written is not read."""
-        read = system.identity(CONFIGURATION) + system.identity(SETTINGS)
+        read = system.identity(CONFIGURATION) + system.identity(settings.FILE)
         if read == self.read:
             return
         try:
-            settings = Settings(**json.loads(SETTINGS.read_text()))
+            wanted = settings.load()
             instance = conf.parse(CONFIGURATION.read_text())
         except (OSError, TypeError, ValueError):
             return
         if instance is None:
             return
-        self.settings, self.instance, self.read = settings, instance, read
-        self.firewall.allow(instance.peers, instance.address, settings.peers_only)
-        self.handover.configure(settings.haproxy_socket, settings.peers_port, instance)
+        self.settings, self.instance, self.read = wanted, instance, read
+        self.firewall.allow(instance.peers, instance.address, wanted.peers_only)
+        self.handover.configure(wanted.haproxy_socket, wanted.peers_port, instance)
         self.listen()
 
     def listen(self) -> None:
@@ -159,6 +142,7 @@ class Guard:
             except _neighbours.CannotAsk:
                 pass  # it has no neighbours, or is down
         self.answers = self.judge.two_answers(found)
+        self.answering = {vip: 1 + len(macs) for vip, macs in found.items()}
 
     # --- what follows ---
 
@@ -193,7 +177,7 @@ class Guard:
         if here:
             self.ask_neighbours(here)
         else:
-            self.answers = ""
+            self.answers, self.answering = "", {}
         self.tell_split(self.owners or self.answers)
         self.events.tend()
         self.report()
@@ -203,6 +187,9 @@ class Guard:
         if state == self.state:
             return
         self.events.tell(self.settings.on_event, "state", self.state, state, self.held if state == "FAULT" else "")
+        gave_up = self.judge.gave_up(time.monotonic())
+        reason = moves.why(state, gave_up, bool(self.handover.reason), bool(self.held))
+        self.moves.note(self.state, state, reason)
         self.state, self.state_since, self.reported = state, time.time(), 0.0
 
     def tell_split(self, reason: str) -> None:
@@ -224,6 +211,8 @@ class Guard:
             "split_brain_since": self.split_since,
             "ignored": self.strangers.known,
             "handed_over": self.handover.handed_over,
+            "answering": self.answering,
+            "moves": self.moves.counts,
         }
         new = STATE.with_suffix(".new")
         new.write_text(json.dumps(known))

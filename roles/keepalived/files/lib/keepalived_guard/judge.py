@@ -28,12 +28,15 @@ class Judge:
         self._first_heard: dict[str, float] = {}
         self._beside_since: dict[str, float] = {}
         self._answered: Mapping[str, Collection[str]] = {}
+        self._gave_up: float | None = None
 
     def hear(self, source: str, advert: Advert, now: float) -> None:
         """A peer has announced itself, or given the VIP up: that is not the end of what it announced before, since a
         reload with another router id begins so.
         """
-        if advert.priority:
+        if not advert.priority:
+            self._gave_up = now
+        else:
             self._heard[source] = advert, now
             self._first_heard.setdefault(source, now)
 
@@ -50,6 +53,10 @@ class Judge:
     def last_heard(self) -> float:
         """When a peer has announced itself last; 0 for never."""
         return max((when for _advert, when in self._heard.values()), default=0.0)
+
+    def gave_up(self, now: float) -> bool:
+        """Has a peer just given the VIP up by itself, and not fallen silent?"""
+        return self._gave_up is not None and now - self._gave_up < TAKEOVER
 
     def difference(self, own: Collection[Announced], former: Collection[str], now: float) -> str:
         """Say which peer announces something else than this host has; empty where none does.

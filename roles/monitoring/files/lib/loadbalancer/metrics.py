@@ -35,7 +35,12 @@ METRICS = {
     "vrrp_state_timestamp_seconds": ("gauge", "Since when Keepalived has this state."),
     "vrrp_became_master_total": ("counter", "How often Keepalived has taken the VIP since it started."),
     "vrrp_advertisements_ignored_total": ("counter", "Advertisements that were no peer's."),
+    "vip_moves_total": ("counter", "How often this host has taken the VIP or given it up, by the reason."),
     "vip_held": ("gauge", "Whether the VIP is on this host."),
+    "vip_answering": (
+        "gauge",
+        "Machines that answer for a VIP of this host by ARP or neighbour discovery, with itself.",
+    ),
     "split_brain": ("gauge", "Whether another machine announces or answers for a VIP that is on this host."),
     "handover_timestamp_seconds": ("gauge", "When this host has handed the VIP over last, as no node answered it."),
     "haproxy_running": ("gauge", "Whether HAProxy answers."),
@@ -122,6 +127,11 @@ def _vrrp(daemon: Mapping[str, Any]) -> Iterator[Sample]:
     for vip in sorted({vip.partition("/")[0] for instance in daemon["instances"] for vip in instance["vips"]}):
         yield Sample("vip_held", vip in daemon["addresses"], {"vip": vip})
     guard = daemon["guard"]
+    for vip, number in sorted(guard["answering"].items()):
+        yield Sample("vip_answering", number, {"vip": vip})
+    for move, reasons in guard["moves"].items():
+        for reason, number in sorted(reasons.items()):
+            yield Sample("vip_moves_total", number, {"move": move, "reason": reason})
     yield Sample("split_brain", bool(guard["split_brain"]))
     yield Sample("vrrp_advertisements_ignored_total", sum(known["count"] for known in guard["ignored"].values()))
     if guard["handed_over"]["at"]:
