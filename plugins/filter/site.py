@@ -11,8 +11,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.notify import read as read_notify
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import nearest
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.rollback import Rollback
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files, sealed
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
@@ -53,6 +54,11 @@ def infinitt_pem_files(services, site, directory):
         }
         for file in pem_files(services, site["services"], read_file)
     ]
+
+
+def infinitt_notify(written):
+    """Return who is told of what has happened, and how: see infinitt_notify.yml."""
+    return read_notify(Problems(), written, read_file)
 
 
 def infinitt_sealed(services):
@@ -97,6 +103,7 @@ class FilterModule:
         return {
             "infinitt_site": infinitt_site,
             "infinitt_pem_files": infinitt_pem_files,
+            "infinitt_notify": infinitt_notify,
             "infinitt_sealed": infinitt_sealed,
             "infinitt_hosts": infinitt_hosts,
             "infinitt_rollback": infinitt_rollback,

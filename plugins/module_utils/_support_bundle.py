@@ -39,7 +39,7 @@ COMMANDS = {
     "network/sockets.txt": ["ss", "-ltn"],
     "network/nft.txt": ["nft", "list", "ruleset"],
 }
-UNITS = ("haproxy", "keepalived", "keepalived-guard", "layer4", "conntrackd", "layer4-flows@*", "loadbalancer")
+UNITS = ("haproxy", "keepalived", "keepalived-guard", "layer4", "conntrackd", "layer4-flows@*", "loadbalancer*")
 # The newest line first, so that the oldest are left out where they are too many.
 JOURNAL = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", "--reverse", "--since=-24h"]
 
@@ -94,7 +94,7 @@ def _files() -> dict[str, str]:
 
 def _commands() -> dict[str, list[str]]:
     """Return the command of each part that a program says."""
-    logs = {"logs/%s.log" % unit.replace("@*", ""): [*JOURNAL, "--unit=%s" % unit] for unit in UNITS}
+    logs = {"logs/%s.log" % unit.rstrip("@*"): [*JOURNAL, "--unit=%s" % unit] for unit in UNITS}
     return {**COMMANDS, **logs}
 
 

@@ -14,6 +14,7 @@ import namespaces
 import pytest
 import yaml
 from layer4 import config, trial
+from loadbalancer import channels
 from pki import MIDDLE, ROOT, SELF_SIGNED, WEB, Issued
 from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says
 from rendering import REPOSITORY, render_inventory
@@ -74,6 +75,12 @@ def test_the_real_programs_accept_it(rendered, tmp_path):
     assert code == 0 and "WARNING" not in said, said
     text = (rendered / "keepalived.conf").read_text().replace("eth0", INTERFACE)
     assert keepalived_says(text, tmp_path / "keepalived.conf") == (0, "")
+    if (rendered / "notify.json").exists():
+        told = json.loads((rendered / "notify.json").read_text())
+        assert [channels.place(*its) for its in told.items()] == [
+            "The mail server mail.example.org",
+            "The webhook at chat.example.org",
+        ]
     if (rendered / "layer4.nft").exists():
         config.check(str(rendered / "layer4.json"))
         in_namespace("nft", "--check", "--file", "-", given=(rendered / "layer4.nft").read_text())

@@ -31,6 +31,7 @@ WRITTEN = {
     "layer4-mirror": "layer4-mirror.service",
     "layer4-flows@vip": "layer4-flows@.service",
     "loadbalancer": "loadbalancer.service",
+    "loadbalancer-notify": "loadbalancer-notify.service",
 }
 VALUES = {
     "ansible_managed": "",
@@ -39,6 +40,7 @@ VALUES = {
     "layer4_mirror_peer": "169.254.37.81",
     "layer4_mirror_tunnel": {"peer": "2001:db8::12", "peer_key": "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="},
     "monitoring_textfile_directory": "/var/lib/prometheus/node-exporter",
+    "monitoring_notify": {"webhook": {}},
     "monitoring_node_exporter": {
         "address": "2001:db8::11",
         "port": 9100,
@@ -58,6 +60,7 @@ LIMITS = {
     "keepalived": 39,
     "conntrackd": 39,
     "loadbalancer": 29,
+    "loadbalancer-notify": 20,
 }
 
 

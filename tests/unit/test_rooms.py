@@ -77,7 +77,7 @@ PROGRAMS = {
         {"advert", "conf", "judge", "moves", "successor"},
         {"_keepalived", "events", "system"},
     ),
-    "monitoring/files/lib/loadbalancer": (set(), set()),
+    "monitoring/files/lib/loadbalancer": ({"events"}, {"channels"}),
 }
 OPENING = {"asyncio", "os", "pathlib", "select", "selectors", "subprocess", "threading", "time"}
 

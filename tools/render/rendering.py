@@ -26,6 +26,11 @@ FILES = {
         "{{ lookup('ansible.builtin.template', 'mirror.service.j2') }}",
     ),
     "configuration": ("layer4", "layer4.json", "{{ __layer4_configuration | to_nice_json }}\n"),
+    "notify": (
+        "monitoring",
+        "notify.json",
+        "{% if monitoring_notify %}{{ monitoring_notify | to_nice_json }}\n{% endif %}",
+    ),
 }
 
 
@@ -74,7 +79,7 @@ class Renderer:
         raise LookupError("no task of playbooks/site.yml computes __infinitt")
 
     def texts(self, host, names):
-        """The texts of the files with these short names on the host."""
+        """The texts of the files with these short names on the host, without those that are empty."""
         hosts = self.inventory.get_hosts("loadbalancers")
         given = {}
         for role in {FILES[name][0] for name in names}:
@@ -83,7 +88,8 @@ class Renderer:
                 (play, task) for play, task in self.tasks if task._role and task._role.get_name() == wanted
             )
             given[role] = self._templar(host, hosts, play, task)
-        return {name: given[FILES[name][0]].template(_trusted(FILES[name][2])) for name in names}
+        texts = {name: given[FILES[name][0]].template(_trusted(FILES[name][2])) for name in names}
+        return {name: text for name, text in texts.items() if text}
 
     def _templar(self, host, hosts, play, task):
         """What resolves an expression as this task sees it on the host, in a run for all of the hosts."""

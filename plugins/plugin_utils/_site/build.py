@@ -15,7 +15,14 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import former as former_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import hosts as hosts_
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import members, metrics, modalities, sources, vips
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import (
+    members,
+    metrics,
+    modalities,
+    notify,
+    sources,
+    vips,
+)
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import services as services_
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import states as states_
@@ -114,6 +121,7 @@ def build(
         given["infinitt_mirror_encrypted"],
     )
     its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])
+    notify.read(problems, given["infinitt_notify"], reader)
     its_modalities = modalities.read(problems, given["infinitt_modalities"])
     return Site(
         problems=problems.sentences,

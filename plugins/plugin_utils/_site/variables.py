@@ -60,6 +60,7 @@ VARIABLES = (
     Variable("infinitt_stats_port", SITE, values.port),
     Variable("infinitt_stats_password", SITE, values.secret, secret=True),
     Variable("infinitt_on_event", SITE, values.command),
+    Variable("infinitt_notify", SITE, None, secret=True),
     Variable("infinitt_maintenance_page", SITE, values.page),
     Variable("infinitt_metrics", SITE, None),
     Variable("infinitt_modalities", SITE, None),

@@ -168,6 +168,24 @@ SITE["infinitt_metrics"] = st.just({}) | st.fixed_dictionaries(
     {"allowed_sources": SERVICE["allowed_sources"]},
     optional={"port": both(st.integers(1, 65535)), "node_exporter": st.booleans()},
 )
+words = st.text(alphabet=string.printable[:94], min_size=1, max_size=20)
+SITE["infinitt_notify"] = st.fixed_dictionaries(
+    {},
+    optional={
+        "webhook": st.fixed_dictionaries(
+            {"url": st.sampled_from(["https://[2001:db8::5]:8443/a?b=c", " https://chat.example.org"])},
+            optional={"header": words.map("X-Key: {}".format), "ca": st.just({"on_hosts": "/etc/ssl/ca.pem"})},
+        ),
+        "mail": st.fixed_dictionaries(
+            {
+                "server": st.sampled_from(["mail", "198.51.100.5", "2001:db8::5"]),
+                "from": st.just("pacs@example.org"),
+                "to": st.sampled_from(["ops@example.org", "a@b.c, d@e.f", ["a@b.c"]]),
+            },
+            optional={"port": both(st.integers(1, 65535)), "starttls": st.sampled_from([False, "no"])},
+        ),
+    },
+)
 SITE["infinitt_modalities"] = st.lists(
     st.fixed_dictionaries(
         {"name": names | st.integers(0, 99), "address": st.ip_addresses().map(str), "ae": titles},

@@ -4,7 +4,7 @@
 
 """The program ``loadbalancer``. Imports go downwards:
 
-``command`` (what the user types) < ``report`` (what is shown) < ``state`` (what is known, and kept) < ``here`` (this
-host), ``others`` (what the other load balancers say), ``files`` < the collection's own modules, which the playbooks run
-too.
+``command`` (what the user types) < ``report`` (what is shown), ``notify`` (who is told, and when) < ``channels`` (how),
+``events`` (what has happened); ``state`` (what is known, and kept) < ``here`` (this host), ``others`` (what the other
+load balancers say), ``files`` < the collection's own modules, which the playbooks run too.
 """

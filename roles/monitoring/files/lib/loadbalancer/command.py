@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import here, metrics, report, state
+from . import here, metrics, notify, report, state
 
 EVERY = 2.0  # seconds, with --watch: a person reads, and nothing is waited for
 CLEAR = "\033[H\033[2J"
@@ -33,6 +33,10 @@ def main(words: Sequence[str]) -> int:
     shows.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     keeps = commands.add_parser("observe", help="keep what status shows; loadbalancer.timer does it")
     keeps.add_argument("--metrics", metavar="DIRECTORY", help="and write it for node_exporter's textfile collector")
+    tells = commands.add_parser(
+        "notify", help="tell of what has happened since the last look; observe is followed by it"
+    )
+    tells.add_argument("--try", dest="trial", action="store_true", help="tell of a test, and say who has taken it")
     asked = parser.parse_args(words)
     try:
         if asked.command == "observe":
@@ -41,6 +45,11 @@ def main(words: Sequence[str]) -> int:
             if asked.metrics:
                 metrics.write(metrics.text(known), asked.metrics)
             return 0
+        if asked.command == "notify":
+            if asked.trial:
+                return 0 if notify.try_out() else 1
+            notify.tell(state.kept())
+            return 0
         while True:
             code = show(asked.json, CLEAR if asked.watch else "")
             if not asked.watch:
@@ -48,6 +57,9 @@ def main(words: Sequence[str]) -> int:
             time.sleep(EVERY)
     except (here.NotDeployed, state.Unknown) as reason:
         print(reason)
+        return UNKNOWN
+    except PermissionError:
+        print("Only root may do this.")
         return UNKNOWN
     except KeyboardInterrupt:
         return 0

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has happened between two looks at this load balancer. Pure.
+
+Each load balancer tells of what it sees itself: where the other one is dead, or sees something else, one that left it
+to the other would tell nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+Memory = Mapping[str, Any]
+
+# The states of Keepalived that last; the others are on the way to one of them.
+LASTING = ("MASTER", "BACKUP", "FAULT", "STOP")
+
+
+class Event(NamedTuple):
+    """One thing that has happened.
+
+    ``event``: `state`, where Keepalived's is another one, or the code of a problem (docs/operations.md). ``host``: who
+    tells it. ``where``: the load balancer, node, service or VIP that it concerns. ``former``, ``new``: two states; of a
+    problem, how many there were and are in that place, so that it is over at 0. ``why``: whole sentences, or empty.
+    ``at``: seconds since the epoch.
+    """
+
+    event: str
+    host: str
+    where: str
+    former: str
+    new: str
+    why: str
+    at: float
+
+    def text(self) -> str:
+        """Return it in one line, for a person."""
+        if self.event == "state":
+            was = f", and was {self.former} before" if self.former else ""
+            said = f"Keepalived is {self.new}{was}. {self.why}"
+        else:
+            said = f"Over: {self.why}" if self.new == "0" else self.why
+        return " ".join(f"{self.host}: {said}".split())
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it for a program."""
+        return {
+            "event": self.event,
+            "host": self.host,
+            "where": self.where,
+            "from": self.former,
+            "to": self.new,
+            "why": self.why,
+            "at": datetime.fromtimestamp(self.at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+
+def happened(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Memory]:
+    """Return what has happened since the last look, and what is to be remembered of this one.
+
+    ``state``: what `state.look` returns. ``memory``: what this returned last; empty for the first time.
+    """
+    if state["at"] == memory.get("at"):
+        return [], memory
+    changed, moved = _moved(state, memory)
+    problems, told = _problems(state, memory)
+    return [*changed, *problems], {"at": state["at"], **moved, **told}
+
+
+def _moved(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Memory]:
+    name, daemon = state["name"], state["observed"]["keepalived"]
+    former, new, taken = memory.get("state", ""), memory.get("state", ""), 0
+    for instance in daemon["instances"][:1]:
+        taken = instance["became_master"]
+        new = instance["state"] if instance["state"] in LASTING else former
+    if not daemon["running"]:
+        new = "STOP"
+    again = former == new == "MASTER" and taken > memory.get("taken", taken)
+    known = {"state": new, "taken": taken}
+    if new == former and not again:
+        return [], known
+    why = "It was elsewhere meanwhile." if again else _why(state, former, new, memory.get("at", 0))
+    return [Event("state", name, name, former, new, why, state["at"])], known
+
+
+def _why(state: Mapping[str, Any], former: str, new: str, since: float) -> str:
+    guard = state["observed"]["keepalived"]["guard"]
+    handed_over = guard["handed_over"]
+    if new == "FAULT" and guard["held"]:
+        return f"The guard keeps it from the VIP: {guard['held']}."
+    if former == "MASTER" and handed_over["at"] > since:
+        return f"It handed the VIP over: {handed_over['reason']}."
+    silent = [other for other, answer in state["others"].items() if answer is None]
+    return f"Silent: {', '.join(silent)}." if new == "MASTER" and silent else ""
+
+
+def _problems(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Memory]:
+    """What lasts for one look alone is not told, be it that a problem is there or that there is none: a reload, say."""
+    now: dict[str, list[str]] = {}
+    for problem in state["problems"]:
+        now.setdefault(f"{problem.code} {problem.where}", []).append(problem.text)
+    found, events = {}, []
+    before = memory.get("problems", {})
+    for key in dict.fromkeys([*now, *before]):
+        here = len(now.get(key, ()))
+        its = before.get(key, {"here": 0, "told": 0, "why": ""})
+        told = min(max(its["told"], min(here, its["here"])), max(here, its["here"]))
+        why = " ".join(now[key]) if here else its["why"]
+        if told != its["told"]:
+            code, _blank, where = key.partition(" ")
+            events.append(Event(code, state["name"], where, str(its["told"]), str(told), why, state["at"]))
+        if here or told:
+            found[key] = {"here": here, "told": told, "why": why}
+    return events, {"problems": found}
