@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from observations import NOW, forwarders, node, pair, site
+from observations import NOW, forwarders, node, pair, site, through
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
@@ -27,6 +27,7 @@ def seen(name, answer, change=lambda host: None):
         "deployed": {"at": NOW - 3600, "pending": False},
         "observed": observed,
         "others": {other: answer},
+        "checked": {},
         "problems": status.problems_from(name, SITE, observed, {other: answer}, NOW),
         "notices": status.notices(SITE, {name: observed}, NOW),
     }
@@ -54,5 +55,6 @@ def full():
     }
     entry = {"state": "maintenance", "since": NOW - 100, "by": "ops", "cut": False}
     known["site"] = {**SITE, "states": {"dicom": {"pacs1": entry}}}
+    known["checked"] = {"at": NOW - 120.25, "answers": {"through": [through(ms=12.5)]}}
     known["problems"] = [Problem("node_down", "pacs2", "It is down.", "Mend it.")]
     return known

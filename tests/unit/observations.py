@@ -59,10 +59,10 @@ def endpoint(service="dicom", node="pacs1", port=104, check="tcp", ms=1.5, error
     }
 
 
-def through(service="dicom", port=104, error=None):
+def through(service="dicom", port=104, error=None, **more):
     """What a service answered on the VIP, asked from lb2."""
     source = None if error else {"address": ADDRESSES["lb2"], "port": 40312}
-    return endpoint(service, "VIP", port, error=error, source=source)
+    return endpoint(service, "VIP", port, error=error, source=source, **more)
 
 
 def node(status="UP", check_status="L4OK", up=True, sessions=0, text="Layer4 check passed", change=7384, name="pacs1"):

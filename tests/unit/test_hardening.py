@@ -32,6 +32,7 @@ WRITTEN = {
     "layer4-flows@vip": "layer4-flows@.service",
     "loadbalancer": "loadbalancer.service",
     "loadbalancer-notify": "loadbalancer-notify.service",
+    "loadbalancer-check": "loadbalancer-check.service",
 }
 VALUES = {
     "ansible_managed": "",
@@ -41,6 +42,7 @@ VALUES = {
     "layer4_mirror_tunnel": {"peer": "2001:db8::12", "peer_key": "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="},
     "monitoring_textfile_directory": "/var/lib/prometheus/node-exporter",
     "monitoring_notify": {"webhook": {}},
+    "monitoring_check": {"every": 300},
     "monitoring_node_exporter": {
         "address": "2001:db8::11",
         "port": 9100,
@@ -61,6 +63,7 @@ LIMITS = {
     "conntrackd": 39,
     "loadbalancer": 29,
     "loadbalancer-notify": 20,
+    "loadbalancer-check": 20,
 }
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployment that tells somebody shows no secret, however much it is asked to show."""
+"""A deployment that tells somebody, and asks by a key, shows no secret, however much it is asked to show."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def test_a_dry_run_with_all_that_ansible_can_show(tmp_path):
             hosts={"lb1": played.HERE},
             infinitt_preflight="none",
             infinitt_on_event="/usr/local/sbin/tell --to ops",
+            infinitt_check_every="5m",
+            infinitt_check_study=f"PatientID={SECRET}",
             infinitt_notify={
                 "webhook": {"url": f"https://chat.example.org/{SECRET}", "header": f"X-Key: {SECRET}"},
                 "mail": {**MAILBOX, "user": "pacs", "password": SECRET},
@@ -35,6 +37,8 @@ def test_a_dry_run_with_all_that_ansible_can_show(tmp_path):
         )
     assert code == 0, said
     assert "+++ /etc/loadbalancer/notify.json (root:root 0600)\n(secret: its lines are not shown)\n" in said
+    assert "+++ /etc/loadbalancer/check.json (root:root 0600)\n(secret: its lines are not shown)\n" in said
+    assert "+OnUnitActiveSec=300s" in said and "loadbalancer-check.timer would be started" in said
     assert "OnSuccess=loadbalancer-notify.service" in said
     # As it is, and as a file's content is handed over: at each of the three places of a text in Base64.
     assert SECRET not in said

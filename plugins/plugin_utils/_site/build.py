@@ -139,6 +139,7 @@ def build(
         states=node_states,
         strangers=members.strangers(hosts, [*written_vips, *(peer["address"] for peer in peers)]),
         modalities=its_modalities,
+        check_every=given["infinitt_check_every"],
         run={name.replace("infinitt_", ""): value for name, value in of_run.items() if not RUN_VARIABLES[name].secret},
         # Router ids must differ only on one segment: the last part of the VIP does in nearly every network.
         router_id=given["infinitt_router_id"] or (int(netaddr.IPAddress(vip[0])) & 0xFF or 1 if vip else 0),

@@ -227,6 +227,7 @@ class Site:
     ``run``: what was asked of this run, by the variable's name without its prefix.
     ``states``: what each load balancer is to remember of its nodes (see ``states.py``).
     ``modalities``: who is asked whether they answer, each with name, address, port and AE title.
+    ``check_every``: after how many seconds the services are asked again, as a modality would; None: never.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -246,3 +247,4 @@ class Site:
     run: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     modalities: list[dict[str, Any]] = field(default_factory=list)
+    check_every: int | None = None

@@ -174,6 +174,14 @@ def duration(value: Any) -> int:
     return found
 
 
+def interval(value: Any) -> int:
+    """Return seconds between two rounds, each of which may take half a minute."""
+    found = duration(value)
+    if found < 60:
+        raise ValidationError(f"is {show(value)}, which is too often", "give a minute or more, such as 5m")
+    return found
+
+
 def seconds(value: Any) -> int | None:
     """Return how many a time of any length has; None where it is no time."""
     written = isinstance(value, (str, int)) and not isinstance(value, bool)

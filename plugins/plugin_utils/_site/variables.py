@@ -64,6 +64,7 @@ VARIABLES = (
     Variable("infinitt_maintenance_page", SITE, values.page),
     Variable("infinitt_metrics", SITE, None),
     Variable("infinitt_modalities", SITE, None),
+    Variable("infinitt_check_every", SITE, values.interval),
     Variable("infinitt_address", HOST, addresses.address),
     Variable("infinitt_interface", HOST, addresses.interface),
     Variable("infinitt_gateway", HOST, addresses.gateway),

@@ -330,6 +330,10 @@ WRONG = {
         {"infinitt_metrics": {"port": 9100, "allowed_sources": "198.51.100.50", "node_exporter": "yes"}},
         ["infinitt_metrics.port is 9100, which is for node_exporter; give another port."],
     ),
+    "a check that never ends": (
+        {"infinitt_check_every": "30s"},
+        ["infinitt_check_every is '30s', which is too often; give a minute or more, such as 5m."],
+    ),
     "a metric of what": ({"infinitt_metrics": {"ports": 9101}}, ["infinitt_metrics"]),
     "stats without password": (
         {"infinitt_stats_port": 8404},

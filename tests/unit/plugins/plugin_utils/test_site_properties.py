@@ -193,6 +193,7 @@ SITE["infinitt_modalities"] = st.lists(
     ),
     max_size=3,
 )
+SITE["infinitt_check_every"] = st.sampled_from(["5m", 60, " 1h"])
 HOST = {
     "infinitt_address": st.nothing(),  # drawn below, since it is one of the host's
     "infinitt_interface": st.sampled_from(["eth0", " eth0", "eth0:1"]),

@@ -5,6 +5,7 @@
 """The program ``loadbalancer``. Imports go downwards:
 
 ``command`` (what the user types) < ``report`` (what is shown), ``notify`` (who is told, and when) < ``channels`` (how),
-``events`` (what has happened); ``state`` (what is known, and kept) < ``here`` (this host), ``others`` (what the other
-load balancers say), ``files`` < the collection's own modules, which the playbooks run too.
+``events`` (what has happened); ``state`` (what is known, and kept) < ``here`` (this host), ``others`` (what the
+other load balancers say), ``check`` (what a modality is answered), ``files`` < the collection's own modules, which the
+playbooks run too.
 """

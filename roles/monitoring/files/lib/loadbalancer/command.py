@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import here, metrics, notify, report, state
+from . import check, here, metrics, notify, report, state
 
 EVERY = 2.0  # seconds, with --watch: a person reads, and nothing is waited for
 CLEAR = "\033[H\033[2J"
@@ -37,6 +37,13 @@ def main(words: Sequence[str]) -> int:
         "notify", help="tell of what has happened since the last look; observe is followed by it"
     )
     tells.add_argument("--try", dest="trial", action="store_true", help="tell of a test, and say who has taken it")
+    checks = commands.add_parser(
+        "check",
+        help="ask the PACS as a modality does, through the VIP and node by node",
+        description="C-ECHO, and C-FIND where infinitt_check_study or infinitt_check_worklist was deployed. Exit code:"
+        " 0 all answer, 1 somebody does not, 3 unknown. Changes nothing. For root.",
+    )
+    checks.add_argument("--keep", action="store_true", help="if it is this host's turn, for status; a timer does it")
     asked = parser.parse_args(words)
     try:
         if asked.command == "observe":
@@ -45,6 +52,8 @@ def main(words: Sequence[str]) -> int:
             if asked.metrics:
                 metrics.write(metrics.text(known), asked.metrics)
             return 0
+        if asked.command == "check":
+            return look_deeper(asked.keep)
         if asked.command == "notify":
             if asked.trial:
                 return 0 if notify.try_out() else 1
@@ -73,3 +82,18 @@ def show(as_json: bool, before: str) -> int:
     known = state.look() if os.geteuid() == 0 else state.kept()
     print(before + (report.as_json(known) if as_json else report.screen(known, time.time())), flush=True)
     return report.exit_code(known)
+
+
+def look_deeper(keep: bool) -> int:
+    """Ask as a modality does, and show it; or keep it where it is this host's turn."""
+    if not keep:
+        known = state.look()
+        answers = check.ask(known)
+        print(report.answered(known, answers))
+        return 1 if report.unanswered(known, answers) else 0
+    known = state.kept()
+    if check.is_its_turn(known):
+        check.keep(check.ask(known))
+    else:
+        check.forget()
+    return 0

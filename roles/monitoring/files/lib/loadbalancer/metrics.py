@@ -61,6 +61,9 @@ METRICS = {
     "conntrack_entries_limit": ("gauge", "Entries that fit into it."),
     "mirror_entries": ("gauge", "Entries of the mirror by where they came from: this host (own) or the other one."),
     "mirror_waiting_messages": ("gauge", "Messages of the mirror that the other host has not acknowledged."),
+    "check_timestamp_seconds": ("gauge", "When this load balancer has asked the services through the VIP last."),
+    "check_success": ("gauge", "Whether a service answers C-ECHO, or C-FIND with the user's key, through the VIP."),
+    "check_seconds": ("gauge", "How long it took until it had answered, from the connection on."),
     "certificate_expiry_timestamp_seconds": ("gauge", "When a certificate expires."),
     "deployment_timestamp_seconds": ("gauge", "When files of ours were deployed last."),
     "deployment_verified": ("gauge", "Whether what was deployed last was verified."),
@@ -108,6 +111,7 @@ def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
     yield from _associations(observed.get("associations", {}))
     if "layer4" in observed:
         yield from _layer4(observed["layer4"])
+    yield from _checked(state["checked"])
     for where, what, end in certificates.moments(state["site"], {name: observed}):
         yield Sample("certificate_expiry_timestamp_seconds", end, {"service": where, "certificate": what})
     deployed = state["deployed"]
@@ -184,6 +188,18 @@ def _layer4(known: Layer4) -> Iterator[Sample]:
         yield Sample("mirror_entries", mirror["ours"], {"origin": "own"})
         yield Sample("mirror_entries", mirror["taken"], {"origin": "other"})
         yield Sample("mirror_waiting_messages", mirror["waiting"])
+
+
+def _checked(known: Mapping[str, Any]) -> Iterator[Sample]:
+    """Of the load balancer that asks; the other one has nothing."""
+    if not known:
+        return
+    yield Sample("check_timestamp_seconds", round(known["at"], 3))
+    for end in known["answers"]["through"]:
+        its = {"service": end["service"]}
+        yield Sample("check_success", end["reachable"], its)
+        if end["reachable"]:
+            yield Sample("check_seconds", end["total_ms"] / 1000, its)
 
 
 def _line(sample: Sample) -> str:

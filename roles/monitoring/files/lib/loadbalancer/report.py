@@ -9,8 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers as rules
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.answers import Answers
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import span
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.check import check_screen
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.data import status_data
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text import page, section
@@ -64,3 +68,13 @@ def as_json(state: dict[str, Any]) -> str:
         state["others"],
     )
     return json.dumps(known, indent=2)
+
+
+def answered(state: dict[str, Any], answers: Answers) -> str:
+    """What playbooks/check.yml shows."""
+    site = state["site"]
+    return check_screen(site, answers, unanswered(state, answers), [*rules.notices(site, answers)])
+
+
+def unanswered(state: dict[str, Any], answers: Answers) -> list[Problem]:
+    return rules.problems(state["site"], answers)

@@ -14,10 +14,10 @@ import time
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _site_record
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import drift, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers, drift, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
-from . import files, here, others
+from . import check, files, here, others
 
 FILE = os.path.join(os.environ.get("RUNTIME_DIRECTORY", "/run/loadbalancer"), "state.json")
 GROUP = "adm"  # Debian has it for those who watch the system
@@ -32,15 +32,18 @@ def look() -> dict[str, Any]:
     record = _site_record.read()
     site = here.site(record)
     name, now = here.name(site), time.time()
-    observed, answers = here.observe(site), others.ask(site, name)
+    observed, told = here.observe(site), others.ask(site, name)
+    checked = check.kept(now)
+    unanswered = answers.problems(site, checked["answers"]) if checked else []
     return {
         "at": now,
         "name": name,
         "site": site,
         "deployed": drift.deployed(record["sets"].values()),
         "observed": observed,
-        "others": answers,
-        "problems": status.problems_from(name, site, observed, answers, now),
+        "others": told,
+        "checked": checked,
+        "problems": [*status.problems_from(name, site, observed, told, now), *unanswered],
         "notices": status.notices(site, {name: observed}, now),
     }
 
