@@ -13,7 +13,7 @@ import stat
 import pacs
 import pytest
 from known import MASTER, STANDBY, seen
-from loadbalancer import check, command, here, metrics, others, report, state
+from loadbalancer import check, checked, command, here, metrics, others, report, state
 from observations import NOW, VIP, site
 
 OURS = "127.67.100."
@@ -35,8 +35,8 @@ def servers():
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     """Write what was deployed for the timer."""
-    monkeypatch.setattr(check, "SETTINGS", str(tmp_path / "settings.json"))
-    monkeypatch.setattr(check, "FILE", str(tmp_path / "check.json"))
+    monkeypatch.setattr(checked, "SETTINGS", str(tmp_path / "settings.json"))
+    monkeypatch.setattr(checked, "FILE", str(tmp_path / "check.json"))
     monkeypatch.setattr(check, "RETRIES", 0)
 
     def write(**its):
@@ -160,21 +160,25 @@ def test_status_metrics_and_who_is_told_have_what_was_found(servers, deployed, s
 
 def test_who_does_not_answer_has_no_time(deployed, settings):
     its = json.loads(json.dumps(SITE).replace(OURS, "127.67.99."))
-    check.keep(check.ask(standby(its)))
-    text = metrics.text({**seen("lb2", MASTER), "checked": check.kept(NOW)})
+    checked.keep(check.ask(standby(its)))
+    text = metrics.text({**seen("lb2", MASTER), "checked": checked.last(NOW)})
     assert 'pacs_check_success{service="dicom"} 0.0' in text and "pacs_check_seconds" not in text
 
 
 def test_it_holds_until_some_rounds_were_missed_or_the_host_has_become_the_holder(deployed, settings):
     settings(every=60)
-    check.keep(check.ask(standby(json.loads(json.dumps(SITE).replace(OURS, "127.67.99.")))))
-    assert check.kept(NOW + 179)["answers"]["by"] == "lb2" and check.kept(NOW + 180) == {}
+    checked.keep(check.ask(standby(json.loads(json.dumps(SITE).replace(OURS, "127.67.99.")))))
+    assert checked.last(NOW + 179)["answers"]["by"] == "lb2" and checked.last(NOW + 180) == {}
+    # Nor where nobody is to ask any more.
+    settings(every=0)
+    assert checked.last(NOW) == {}
+    settings(every=60)
     deployed("lb1", STANDBY)
     known = state.kept()
     known["observed"]["keepalived"]["addresses"][VIP.replace("198.51.100.", OURS)] = NOW
     state.keep(known)
     assert command.main(["check", "--keep"]) == 0
-    assert check.kept(NOW) == {} and command.main(["check", "--keep"]) == 0
+    assert checked.last(NOW) == {} and command.main(["check", "--keep"]) == 0
 
 
 def test_by_hand_it_is_shown_and_not_kept(deployed, settings, monkeypatch, capsys):
@@ -183,4 +187,4 @@ def test_by_hand_it_is_shown_and_not_kept(deployed, settings, monkeypatch, capsy
     monkeypatch.setattr(state._site_record, "read", lambda: {"current": {"site": its}, "sets": {}})
     assert command.main(["check"]) == 1
     said = capsys.readouterr().out
-    assert said.startswith("Asked from lb1:") and "[vip_unanswered]" in said and check.kept(NOW) == {}
+    assert said.startswith("Asked from lb1:") and "[vip_unanswered]" in said and checked.last(NOW) == {}

@@ -77,3 +77,15 @@ def test_each_version_of_a_program_has_a_directory_of_its_own(program):
     assert versioned(its, "/usr/local/lib/it") == first
     (its / "__main__.py").write_text("print()\n")
     assert versioned(its, "/usr/local/lib/it")["version"] != first["version"]
+
+
+def test_a_look_twice_a_minute_loads_nothing_of_what_asks_and_tells(tmp_path):
+    """A host compiles what it imports each time."""
+    path = tmp_path / "loadbalancer"
+    path.write_bytes(pack(PROGRAM, REPOSITORY, "/usr/bin/python3 -IS"))
+    script = (
+        f"import sys; sys.path.insert(0, {str(path)!r}); from loadbalancer import command, state; print(*sys.modules)"
+    )
+    loaded = set(run("-c", script).stdout.split())
+    assert "loadbalancer.state" in loaded
+    assert not loaded & {"asyncio", "smtplib", "urllib.request", "loadbalancer.check", "loadbalancer.channels"}

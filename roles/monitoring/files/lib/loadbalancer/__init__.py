@@ -4,8 +4,8 @@
 
 """The program ``loadbalancer``. Imports go downwards:
 
-``command`` (what the user types) < ``report`` (what is shown), ``notify`` (who is told, and when) < ``channels`` (how),
-``events`` (what has happened); ``state`` (what is known, and kept) < ``here`` (this host), ``others`` (what the
-other load balancers say), ``check`` (what a modality is answered), ``files`` < the collection's own modules, which the
-playbooks run too.
+``command`` (what the user types) < ``check`` (what a modality is answered), ``notify`` (who is told, and when) <
+``channels`` (how), ``events`` (what has happened); ``report`` (what is shown) < ``state`` (what is known, and kept) <
+``here`` (this host), ``others`` (what the other load balancers say), ``checked`` (what a modality was answered last),
+``files`` < the collection's own modules, which the playbooks run too.
 """

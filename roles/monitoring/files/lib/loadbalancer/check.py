@@ -6,10 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -19,14 +15,10 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils import _check_pl
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.answers import Answers
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Endpoint, Site
 
-from . import files
-
-SETTINGS = "/etc/loadbalancer/check.json"
-FILE = os.path.join(os.environ.get("RUNTIME_DIRECTORY", "/run/loadbalancer"), "check.json")
+from . import checked
 
 # A VIP that moves, or a node that is left, is no reason to wake somebody: who does not answer is asked again.
 RETRIES, DELAY = 2, 5.0  # seconds
-MISSED = 3  # rounds after which the last answers say nothing any more
 
 # What infinitt_backend_check takes where nothing is said.
 DEFAULTS = {
@@ -57,7 +49,7 @@ def ask(state: Mapping[str, Any]) -> Answers:
 
     ``state``: what `state.look` returns.
     """
-    site, settings = state["site"], _settings()
+    site, settings = state["site"], checked.settings()
     plan = _check_plan.plan(site, settings.get("study", ""), settings.get("worklist", ""))
     return {
         "by": state["name"],
@@ -85,37 +77,3 @@ def _ask(site: Site, planned: list[dict[str, Any]]) -> list[Endpoint]:
 def _question(its: Mapping[str, Any]) -> dict[str, Any]:
     echo = {"check": "echo"} if its["check"] == "find" and not its["key"] else {}
     return {**DEFAULTS, **its, **({"tls": {**TLS, **its["tls"]}} if "tls" in its else {}), **echo}
-
-
-def keep(answers: Answers) -> None:
-    """Keep what was answered, for the next looks at this load balancer."""
-    now = time.time()
-    until = now + MISSED * _settings().get("every", 0)
-    files.replace(FILE, json.dumps({"at": now, "until": until, "answers": answers}), 0o600)
-
-
-def forget() -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(FILE)
-
-
-def kept(now: float) -> dict[str, Any]:
-    """Return when it was asked (``at``) and the ``answers``; nothing where that was too long ago, or not here.
-
-    ``now``: seconds since the epoch.
-    """
-    found = _load(FILE)
-    return {key: found[key] for key in ("at", "answers")} if found and now < found["until"] else {}
-
-
-def _settings() -> dict[str, Any]:
-    """How often it is asked, in seconds (``every``), and the user's keys (``study``, ``worklist``)."""
-    return _load(SETTINGS)
-
-
-def _load(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return dict(json.load(file))
-    except FileNotFoundError:
-        return {}

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import check, here, metrics, notify, report, state
+from . import checked, here, metrics, report, state
 
 EVERY = 2.0  # seconds, with --watch: a person reads, and nothing is waited for
 CLEAR = "\033[H\033[2J"
@@ -55,10 +55,7 @@ def main(words: Sequence[str]) -> int:
         if asked.command == "check":
             return look_deeper(asked.keep)
         if asked.command == "notify":
-            if asked.trial:
-                return 0 if notify.try_out() else 1
-            notify.tell(state.kept())
-            return 0
+            return tell(asked.trial)
         while True:
             code = show(asked.json, CLEAR if asked.watch else "")
             if not asked.watch:
@@ -84,8 +81,13 @@ def show(as_json: bool, before: str) -> int:
     return report.exit_code(known)
 
 
+# What only these two need is loaded by them: the look, twice a minute, would compile it each time.
+
+
 def look_deeper(keep: bool) -> int:
     """Ask as a modality does, and show it; or keep it where it is this host's turn."""
+    from . import check
+
     if not keep:
         known = state.look()
         answers = check.ask(known)
@@ -93,7 +95,17 @@ def look_deeper(keep: bool) -> int:
         return 1 if report.unanswered(known, answers) else 0
     known = state.kept()
     if check.is_its_turn(known):
-        check.keep(check.ask(known))
+        checked.keep(check.ask(known))
     else:
-        check.forget()
+        checked.forget()
+    return 0
+
+
+def tell(trial: bool) -> int:
+    """Tell of what has happened, or of a test."""
+    from . import notify
+
+    if trial:
+        return 0 if notify.try_out() else 1
+    notify.tell(state.kept())
     return 0

@@ -17,7 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils import _site_rec
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers, drift, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
-from . import check, files, here, others
+from . import checked, files, here, others
 
 FILE = os.path.join(os.environ.get("RUNTIME_DIRECTORY", "/run/loadbalancer"), "state.json")
 GROUP = "adm"  # Debian has it for those who watch the system
@@ -33,8 +33,8 @@ def look() -> dict[str, Any]:
     site = here.site(record)
     name, now = here.name(site), time.time()
     observed, told = here.observe(site), others.ask(site, name)
-    checked = check.kept(now)
-    unanswered = answers.problems(site, checked["answers"]) if checked else []
+    deeper = checked.last(now)
+    unanswered = answers.problems(site, deeper["answers"]) if deeper else []
     return {
         "at": now,
         "name": name,
@@ -42,7 +42,7 @@ def look() -> dict[str, Any]:
         "deployed": drift.deployed(record["sets"].values()),
         "observed": observed,
         "others": told,
-        "checked": checked,
+        "checked": deeper,
         "problems": [*status.problems_from(name, site, observed, told, now), *unanswered],
         "notices": status.notices(site, {name: observed}, now),
     }
