@@ -31,6 +31,8 @@ NOTHING = {
     "units": {},
     "obstacles": [],
     "flows": {},
+    "bytes": {},
+    "newcomers": {},
     "table": {"used": 0, "room": 0, "established_timeout": 0},
     "mirror": {
         "wanted": False,

@@ -153,6 +153,20 @@ flows:
   type: dict
   returned: always
   sample: {dicom: {pacs1: 17, pacs2: 12}}
+bytes:
+  description:
+    - Bytes that each node has C(received) and C(sent) by service, since the rules were loaded. Where two services share
+      a port of a node, the first one has them.
+  type: dict
+  returned: always
+  sample: {dicom: {pacs1: {received: 5242880, sent: 20480}, pacs2: {received: 1048576, sent: 4096}}}
+newcomers:
+  description:
+    - How many clients a node has not answered, since the rules were loaded, so that their next SYN went to another node
+      (C(retried)); and how many have been C(given_to_haproxy), since no node was left.
+  type: dict
+  returned: always
+  sample: {retried: 3, given_to_haproxy: 0}
 table:
   description:
     - The kernel's connection table, how many entries it has (C(used)) and can have (C(room)), and the seconds after

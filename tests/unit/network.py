@@ -80,7 +80,12 @@ class Network:
     def call(self, kind="call"):
         return call_from(self.hosts["client"], CALLS, kind)
 
+    def counted(self):
+        """What the rules have counted: packets by counter, and bytes by set and endpoint."""
+        return nft.parse_counters(json.loads(self.balancer("nft", "--json", "list", "ruleset")))
+
     def newcomers(self):
         """How many the kernel still counts among them."""
-        text = self.balancer("nft", "list", "table", *nft.TABLE.split())
-        return text.count("expires") - 512 * len(self.services)
+        sets = [f"{name}{version}" for name in ("tried", "retried") for version in (4, 6)]
+        listed = [self.balancer("nft", "list", "set", *nft.TABLE.split(), name) for name in sets]
+        return "".join(listed).count("expires")

@@ -151,6 +151,8 @@ class Layer4(TypedDict):
     units: Mapping[str, Mapping[str, bool]]
     obstacles: list[Mapping[str, str]]
     flows: Mapping[str, Mapping[str, int]]
+    bytes: Mapping[str, Mapping[str, Mapping[str, int]]]
+    newcomers: Mapping[str, int]
     table: Mapping[str, int]
     mirror: Mapping[str, Any]
     peers: Mapping[str, bool | None]

@@ -9,6 +9,7 @@ A client sends its SYN again after 1 s, and since Linux 6.5 after 2 s, 3 s and 4
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -57,6 +58,8 @@ def test_who_meets_a_healthy_node_is_no_newcomer_any_more(homes, network):
     results = network.call()
     assert answers(results) == homes[0] and longest(results) < 0.9
     assert network.newcomers() == 0
+    counted, _bytes = network.counted()
+    assert set(counted.values()) == {0}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -65,6 +68,8 @@ def test_the_first_retransmission_reaches_another_node(fault, homes, network):
     network.fail("pacs1", fault)
     results = network.call()
     network.repair("pacs1", fault)
+    counted, _bytes = network.counted()
+    assert counted == {"retried": before.count("pacs1"), "given_to_haproxy": 0}
     assert answers(results) == without_pacs1, "the one that the client has once HAProxy calls it down"
     assert longest(results) < FIRST_RETRANSMISSION
     others = [result for result, home in zip(results, before) if home != "pacs1"]
@@ -79,6 +84,8 @@ def test_the_second_retransmission_reaches_haproxy(fault, network):
     for name in NODES:
         network.repair(name, fault)
     assert set(answers(results)) == {"balancer"} and longest(results) < 5
+    counted, _bytes = network.counted()
+    assert counted == {"retried": len(CALLS), "given_to_haproxy": len(CALLS)}
     assert network.newcomers() == 0
 
 
@@ -120,6 +127,19 @@ def test_a_connection_with_an_unanswered_packet_is_remembered_for_days(network):
         network.repair(name, "silent")
     network.hosts["client"].stop(program)
     assert len(remembered) == 10 and min(remembered) > 86400, remembered
+
+
+@pytest.mark.parametrize("where", [CALLS[0], CALLS[-1]], ids=["IPv4", "IPv6"])
+def test_the_bytes_of_each_node_are_counted_both_ways(network, where):
+    (result,) = json.loads(hold_from(network.hosts["client"], 1, [where]).stdout.read())
+    _counted, sets = network.counted()
+    version, prefix = ("6", "2001:db8::2") if ":" in where[0] else ("4", "198.51.100.2")
+    endpoint = (prefix + result["answer"][-1], where[2])
+    sent, received = (sets[f"{way}_nodes{version}"][endpoint] for way in ("from", "to"))
+    # With the headers, and with what was on its way when the client had enough.
+    assert result["bytes"] < sent < 1.2 * result["bytes"] + 8_000_000 and 0 < received < sent
+    # The last packets of another test's connections may come still.
+    assert sum(number for ends in sets.values() for number in ends.values()) < sent + received + 100_000
 
 
 def test_a_full_set_refuses_and_never_swallows(network):

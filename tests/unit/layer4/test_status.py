@@ -31,6 +31,36 @@ def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
     assert said["running"] is False and said["current"] is False
 
 
+def test_the_status_has_what_the_rules_have_counted(told, monkeypatch):
+    def listed(way, *numbers):
+        elements = [
+            {"elem": {"val": {"concat": [node["address"], 104]}, "counter": {"packets": 1, "bytes": number}}}
+            for node, number in zip(told["services"][0]["nodes"], numbers)
+        ]
+        return {"set": {"family": "inet", "table": "layer4", "name": f"{way}_nodes4", "elem": elements}}
+
+    counters = [
+        {"counter": {"family": "inet", "table": table, "name": "retried", "packets": number, "bytes": 0}}
+        for table, number in (("layer4", 7), ("sites_own", 9))
+    ]
+    ruleset = {"nftables": [{"metainfo": {}}, listed("to", 10, 20), listed("from", 30, 40), *counters]}
+    run = system.run
+    monkeypatch.setattr(
+        system, "run", lambda *words: (0, json.dumps(ruleset)) if words[-1] == "ruleset" else run(*words)
+    )
+    # A second service on another address, with the same port of the nodes.
+    again = {**told["services"][0], "name": "dicom:198.51.100.9", "address": "198.51.100.9"}
+    config.CONFIGURATION.write_text(json.dumps({**told, "services": [*told["services"], again]}))
+    said = status.status()
+    assert said["bytes"] == {"dicom": {"pacs1": {"received": 10, "sent": 30}, "pacs22": {"received": 20, "sent": 40}}}
+    assert said["newcomers"] == {"retried": 7, "given_to_haproxy": 0}
+
+
+def test_without_rules_nothing_is_counted(told):
+    said = status.status()
+    assert said["bytes"] == {} and said["newcomers"] == {"retried": 0, "given_to_haproxy": 0}
+
+
 def test_the_status_is_current_only_with_the_files_that_the_service_has_read(told):
     fingerprint = hashlib.sha256((config.RULES.read_text() + config.CONFIGURATION.read_text()).encode()).hexdigest()[
         :16

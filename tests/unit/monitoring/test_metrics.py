@@ -88,6 +88,15 @@ def test_who_called():
     }
 
 
+def test_what_the_kernel_and_the_mirror_carry():
+    found = series(full())
+    assert found['pacs_layer4_received_bytes_total{service="dicom",node="pacs1"}'] == 5000
+    assert found['pacs_layer4_sent_bytes_total{service="dicom",node="pacs1"}'] == 700
+    assert found["pacs_layer4_newcomers_retried_total"] == 2
+    assert found["pacs_layer4_newcomers_given_to_haproxy_total"] == 1
+    assert (found["pacs_mirror_sent_bytes_total"], found["pacs_mirror_received_bytes_total"]) == (324, 140)
+
+
 def test_a_silent_peer():
     assert series(seen("lb1", None))['pacs_peer_answers{peer="lb2"}'] == 0
 

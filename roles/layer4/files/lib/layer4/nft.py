@@ -48,6 +48,23 @@ def transaction(maps: dict[str, list[dict | None]], dead: set[tuple[str, int]], 
     return "\n".join(lines) + "\n"
 
 
+def parse_counters(listing: dict) -> tuple[dict[str, int], dict[str, dict[tuple[str, int], int]]]:
+    """Return the packets of each named counter of our table, and the bytes by set and endpoint (address, port), from
+    `nft --json list ruleset`.
+    """
+    packets, sets = {}, {}
+    for item in listing["nftables"]:
+        ((kind, its),) = item.items()
+        if f"{its.get('family')} {its.get('table')}" != TABLE:
+            continue
+        if kind == "counter":
+            packets[its["name"]] = its["packets"]
+        elif kind == "set" and re.match("(to|from)_nodes", its["name"]):
+            elements = [element["elem"] for element in its.get("elem", [])]
+            sets[its["name"]] = {tuple(its["val"]["concat"]): its["counter"]["bytes"] for its in elements}
+    return packets, sets
+
+
 def parse_map(listing: dict) -> set[tuple[str, int]]:
     """Return the endpoints (address, port) in a map, from `nft --json list map`."""
     found = set()

@@ -11,7 +11,7 @@ import os
 import pathlib
 import time
 
-from . import config, conntrack, daemon, firewall, peers, sync, sysctl, system
+from . import config, conntrack, daemon, firewall, nft, peers, sync, sysctl, system
 from ._test_clients import TEST_CLIENT
 
 # Files that a process reads only as it starts.
@@ -107,6 +107,7 @@ def status() -> dict:
     if found["layer4.service"].get("active") and state["version"] != config.VERSION:
         found["layer4.service"]["outdated"] = True
     ruleset_code, ruleset = system.run("nft", "--json", "list", "ruleset")
+    rules = json.loads(ruleset) if ruleset_code == 0 else {"nftables": []}
     kernel = sysctl.Sysctl()
     established = kernel.get("net/netfilter/nf_conntrack_tcp_timeout_established")
     return {
@@ -114,7 +115,8 @@ def status() -> dict:
         "running": time.time() - state.pop("refreshed") < 3 * daemon.REFRESH,
         **state,
         "units": found,
-        "obstacles": firewall.obstacles(json.loads(ruleset), wanted.versions) if ruleset_code == 0 else [],
+        "obstacles": firewall.obstacles(rules, wanted.versions) if ruleset_code == 0 else [],
+        **_counted(rules, wanted.services),
         "flows": {service["name"]: _flows(service) for service in wanted.services},
         "table": {
             "used": kernel.number("net/netfilter/nf_conntrack_count"),
@@ -124,6 +126,29 @@ def status() -> dict:
         "mirror": _mirror(wanted.mirrored),
         "peers": _peers(wanted),
     }
+
+
+def _counted(rules: dict, services: list[dict]) -> dict[str, dict]:
+    """Return what the rules have counted: the bytes to and from each node, and the newcomers that a node left alone.
+
+    Two services that share a port of a node cannot be told apart: the first one has its bytes.
+    """
+    packets, sets = nft.parse_counters(rules)
+    by_endpoint = {
+        way: {end: number for version in (4, 6) for end, number in sets.get(f"{way}_nodes{version}", {}).items()}
+        for way in ("to", "from")
+    }
+    bytes_: dict[str, dict[str, dict[str, int]]] = {}
+    for service in services:
+        for node in service["nodes"]:
+            endpoint = (node["address"], node["port"])
+            if endpoint in by_endpoint["to"] and endpoint in by_endpoint["from"]:
+                bytes_.setdefault(service["name"], {})[node["name"]] = {
+                    "received": by_endpoint["to"].pop(endpoint),
+                    "sent": by_endpoint["from"].pop(endpoint),
+                }
+    newcomers = {name: packets.get(name, 0) for name in ("retried", "given_to_haproxy")}
+    return {"bytes": bytes_, "newcomers": newcomers}
 
 
 def _flows(service: dict) -> dict[str, int]:

@@ -57,9 +57,18 @@ METRICS = {
     "association_sent_bytes_total": ("counter", "Bytes that a caller was sent in its associations."),
     "layer4_in_sync": ("gauge", "Whether the kernel forwards to the nodes that HAProxy calls up."),
     "layer4_connections": ("gauge", "Connections that the kernel forwards to a service on a node."),
+    "layer4_received_bytes_total": (
+        "counter",
+        "Bytes that a service on a node was sent by clients, through the kernel.",
+    ),
+    "layer4_sent_bytes_total": ("counter", "Bytes that a service on a node has sent to clients, through the kernel."),
+    "layer4_newcomers_retried_total": ("counter", "New connections that a node left unanswered, tried on another one."),
+    "layer4_newcomers_given_to_haproxy_total": ("counter", "New connections for which no node was left but HAProxy."),
     "conntrack_entries": ("gauge", "Entries of the connection table."),
     "conntrack_entries_limit": ("gauge", "Entries that fit into it."),
     "mirror_entries": ("gauge", "Entries of the mirror by where they came from: this host (own) or the other one."),
+    "mirror_received_bytes_total": ("counter", "Bytes of the mirror that came from the other host."),
+    "mirror_sent_bytes_total": ("counter", "Bytes of the mirror that went to the other host."),
     "mirror_waiting_messages": ("gauge", "Messages of the mirror that the other host has not acknowledged."),
     "check_timestamp_seconds": ("gauge", "When this load balancer has asked the services through the VIP last."),
     "check_success": ("gauge", "Whether a service answers C-ECHO, or C-FIND with the user's key, through the VIP."),
@@ -181,12 +190,20 @@ def _layer4(known: Layer4) -> Iterator[Sample]:
     for service, nodes in known["flows"].items():
         for node, number in nodes.items():
             yield Sample("layer4_connections", number, {"service": service, "node": node})
+    for service, its_nodes in known["bytes"].items():
+        for node, counted in its_nodes.items():
+            for way, number in counted.items():
+                yield Sample(f"layer4_{way}_bytes_total", number, {"service": service, "node": node})
+    for name, number in known["newcomers"].items():
+        yield Sample(f"layer4_newcomers_{name}_total", number)
     yield Sample("conntrack_entries", known["table"]["used"])
     yield Sample("conntrack_entries_limit", known["table"]["room"])
     mirror = known["mirror"]
     if mirror["running"]:
         yield Sample("mirror_entries", mirror["ours"], {"origin": "own"})
         yield Sample("mirror_entries", mirror["taken"], {"origin": "other"})
+        yield Sample("mirror_received_bytes_total", mirror["received"])
+        yield Sample("mirror_sent_bytes_total", mirror["sent"])
         yield Sample("mirror_waiting_messages", mirror["waiting"])
 
 
