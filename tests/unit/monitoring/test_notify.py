@@ -15,7 +15,8 @@ import time
 
 import pytest
 import receivers
-from known import MASTER, STANDBY, seen
+from keepalived_guard.moves import REASONS
+from known import STANDBY, seen
 from loadbalancer import channels, command, events, notify, state
 from observations import NOW
 from pki import OTHER, ROOT
@@ -44,11 +45,13 @@ def wrong(*problems, name="lb1", answer=STANDBY):
     return {**seen(name, answer), "problems": list(problems)}
 
 
-def vrrp(word, answer=STANDBY, taken=1, **guard):
-    known = seen("lb1", answer)
+def vrrp(word, moves=(), **guard):
+    """What is known where Keepalived has this state, after these moves."""
+    known = seen("lb1", STANDBY)
     daemon = known["observed"]["keepalived"]
-    daemon["instances"][0].update(state=word, became_master=taken)
-    daemon["guard"].update(guard)
+    daemon["instances"][0]["state"] = word
+    counted = {move: {reason: moves.count(reason) for reason in reasons} for move, reasons in REASONS.items()}
+    daemon["guard"].update(moves=counted, **guard)
     return {**known, "problems": []}
 
 
@@ -80,23 +83,31 @@ def test_another_problem_in_the_same_place_is_told():
 
 
 def test_each_move_is_told_at_once_and_why():
+    differs = "198.51.100.12 announces another router ID"
     first, taken, lost, held = looks(
-        vrrp("BACKUP"),
-        vrrp("MASTER", answer=None),
-        vrrp("BACKUP", MASTER, handed_over={"at": NOW + 45, "reason": "no node answers this host"}),
-        vrrp("FAULT", MASTER, held="198.51.100.12 announces another router ID"),
+        vrrp("BACKUP", ("stopped",)),
+        vrrp("MASTER", ("stopped", "peer_silent")),
+        vrrp("BACKUP", ("stopped", "peer_silent", "no_node")),
+        vrrp("FAULT", ("stopped", "peer_silent", "no_node"), held=differs),
     )
     assert first == [("state", "lb1", "", "BACKUP", "")]
-    assert taken == [("state", "lb1", "BACKUP", "MASTER", "Silent: lb2.")]
-    assert lost == [("state", "lb1", "MASTER", "BACKUP", "It handed the VIP over: no node answers this host.")]
-    assert held[0][3:] == ("FAULT", "The guard keeps it from the VIP: 198.51.100.12 announces another router ID.")
+    assert taken == [("state", "lb1", "BACKUP", "MASTER", events.WHY["peer_silent"])]
+    assert lost == [("state", "lb1", "MASTER", "BACKUP", events.WHY["no_node"])]
+    assert held == [("state", "lb1", "BACKUP", "FAULT", f"The guard keeps it from the VIP: {differs}.")]
 
 
-def test_a_vip_that_was_elsewhere_between_two_looks():
-    assert looks(vrrp("MASTER", taken=3), vrrp("MASTER", taken=3), vrrp("MASTER", taken=4))[1:] == [
-        [],
-        [("state", "lb1", "MASTER", "MASTER", "It was elsewhere meanwhile.")],
-    ]
+def test_a_vip_that_moved_to_and_fro_between_two_looks():
+    told = looks(vrrp("MASTER"), vrrp("MASTER"), vrrp("MASTER", ("fault", "peer_gave_up")), vrrp("MASTER"))
+    both = f"{events.WHY['peer_gave_up']} {events.WHY['fault']}"
+    # A guard that counts anew tells nothing.
+    assert told[1:] == [[], [("state", "lb1", "MASTER", "MASTER", both)], []]
+
+
+def test_every_reason_of_the_guard_has_its_words():
+    assert set(events.WHY) == {reason for reasons in REASONS.values() for reason in reasons}
+    old = vrrp("MASTER")
+    old["observed"]["keepalived"]["guard"]["moves"] = {}
+    assert looks(old, vrrp("BACKUP", ("fault",)))[1] == [("state", "lb1", "MASTER", "BACKUP", events.WHY["fault"])]
 
 
 def test_a_keepalived_that_does_not_run_and_one_that_is_starting():
@@ -121,8 +132,8 @@ def test_one_look_tells_nothing_twice():
         (EVENT._replace(former="1", new="0"), "lb1: Over: dicom on pacs1 has been down for 31 s."),
         (EVENT._replace(event="state", former="", new="BACKUP", why=""), "lb1: Keepalived is BACKUP."),
         (
-            EVENT._replace(event="state", former="BACKUP", new="MASTER", why="Silent: lb2."),
-            "lb1: Keepalived is MASTER, and was BACKUP before. Silent: lb2.",
+            EVENT._replace(event="state", former="BACKUP", new="MASTER", why="It has taken the VIP."),
+            "lb1: Keepalived is MASTER, and was BACKUP before. It has taken the VIP.",
         ),
         (EVENT._replace(why="one\r\nBcc: all@example.org"), "lb1: one Bcc: all@example.org"),
     ],
@@ -380,6 +391,20 @@ def test_a_trial_says_who_was_told(told, tmp_path, capsys):
     (tmp_path / "notify.json").unlink()
     assert command.main(["notify", "--try"]) == 1
     assert "infinitt_notify and infinitt_on_event are not set" in capsys.readouterr().out
+
+
+def test_what_observe_keeps_is_told(told, tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "FILE", str(tmp_path / "state.json"))
+    with receivers.serving(receivers.Webhook) as server:
+        settings = {"webhook": {"url": f"http://127.0.0.1:{server.server_port}"}}
+        (tmp_path / "notify.json").write_text(json.dumps(settings))
+        for number in range(2):
+            state.keep({**wrong(DOWN), "at": time.time() + number})
+            assert command.main(["notify"]) == 0
+    assert [body["text"] for _method, _headers, body in server.got] == [
+        "lb1: Keepalived is MASTER.",
+        f"lb1: {DOWN.text}",
+    ]
 
 
 def test_nothing_is_told_before_anything_is_known(monkeypatch, tmp_path, capsys):

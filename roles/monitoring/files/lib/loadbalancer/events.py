@@ -10,7 +10,7 @@ to the other would tell nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -18,6 +18,17 @@ Memory = Mapping[str, Any]
 
 # The states of Keepalived that last; the others are on the way to one of them.
 LASTING = ("MASTER", "BACKUP", "FAULT", "STOP")
+
+# By the guard's word for it (keepalived_guard.moves): what has become of the VIP.
+WHY = {
+    "peer_gave_up": "It has taken the VIP, which the other load balancer has given up.",
+    "peer_silent": "It has taken the VIP, as the other load balancer is silent.",
+    "no_node": "It has given the VIP up, as no node answered it.",
+    "peer_differs": "It has given the VIP up, as the other load balancer announces something else.",
+    "peer_preferred": "It has given the VIP up to the other load balancer, which has the higher priority.",
+    "fault": "It has given the VIP up, as it has a fault.",
+    "stopped": "It has given the VIP up, as Keepalived was stopped.",
+}
 
 
 class Event(NamedTuple):
@@ -73,29 +84,24 @@ def happened(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Mem
 
 def _moved(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Memory]:
     name, daemon = state["name"], state["observed"]["keepalived"]
-    former, new, taken = memory.get("state", ""), memory.get("state", ""), 0
+    former, new = memory.get("state", ""), memory.get("state", "")
     for instance in daemon["instances"][:1]:
-        taken = instance["became_master"]
         new = instance["state"] if instance["state"] in LASTING else former
     if not daemon["running"]:
         new = "STOP"
-    again = former == new == "MASTER" and taken > memory.get("taken", taken)
-    known = {"state": new, "taken": taken}
-    if new == former and not again:
-        return [], known
-    why = "It was elsewhere meanwhile." if again else _why(state, former, new, memory.get("at", 0))
-    return [Event("state", name, name, former, new, why, state["at"])], known
+    moves = {reason: number for reasons in daemon["guard"]["moves"].values() for reason, number in reasons.items()}
+    before = memory.get("moves", moves)
+    reasons = [reason for reason, number in moves.items() if number > before.get(reason, 0)]
+    # One that is as it was may have moved to and fro meanwhile.
+    events = [Event("state", name, name, former, new, _why(daemon["guard"], new, reasons), state["at"])]
+    return events if new != former or reasons else [], {"state": new, "moves": moves}
 
 
-def _why(state: Mapping[str, Any], former: str, new: str, since: float) -> str:
-    guard = state["observed"]["keepalived"]["guard"]
-    handed_over = guard["handed_over"]
+def _why(guard: Mapping[str, Any], new: str, reasons: Iterable[str]) -> str:
+    said = [WHY[reason] for reason in reasons if reason in WHY]
     if new == "FAULT" and guard["held"]:
-        return f"The guard keeps it from the VIP: {guard['held']}."
-    if former == "MASTER" and handed_over["at"] > since:
-        return f"It handed the VIP over: {handed_over['reason']}."
-    silent = [other for other, answer in state["others"].items() if answer is None]
-    return f"Silent: {', '.join(silent)}." if new == "MASTER" and silent else ""
+        said.append(f"The guard keeps it from the VIP: {guard['held']}.")
+    return " ".join(said)
 
 
 def _problems(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Memory]:
