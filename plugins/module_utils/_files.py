@@ -99,11 +99,19 @@ def marked(files: Sequence[Wanted], key: bytes) -> tuple[list[Wanted], str]:
 def difference(before: File | None, after: File | None, secret: bool = False) -> dict:
     """Describe a change as Ansible's `--diff` shows it. None: no file there.
 
-    Of a secret file, and of one that is removed (it may have been secret), only the headers are shown.
+    Of a secret file, of one that is removed (it may have been secret), and of one that is no text, only the headers are
+    shown.
     """
     headers = {"before_header": _header(before), "after_header": _header(after)}
-    if secret or after is None:
-        why = "(secret: its lines are not shown)\n" if secret else ""
+    binary = any(file and b"\0" in file.content for file in (before, after))
+    if secret or binary or after is None:
+        why = (
+            "(secret: its lines are not shown)\n"
+            if secret
+            else "(no text: its bytes are not shown)\n"
+            if binary
+            else ""
+        )
         return {"prepared": "--- %(before_header)s\n+++ %(after_header)s\n" % headers + why}
     return {**headers, "before": _text(before), "after": _text(after)}
 

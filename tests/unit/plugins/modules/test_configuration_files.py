@@ -153,6 +153,13 @@ def test_check_mode_compares_and_shows_the_difference(host):
     assert host.text("daemon.conf") == "good\n"
 
 
+def test_of_a_program_no_bytes_are_shown(host):
+    host.run(host.file("program", "#!/usr/bin/python3\nPK\x03\x04\0one"))
+    for content in ("#!/usr/bin/python3\nPK\x03\x04\0other", "#!/bin/sh\n"):
+        (shown,) = host.run(host.file("program", content), check=True)["diff"]
+        assert shown["prepared"].endswith("(no text: its bytes are not shown)\n") and "PK" not in str(shown)
+
+
 def test_a_refused_file_changes_nothing_and_leaves_nothing(host):
     host.run(host.file("daemon.conf", "good\n"))
     before, records = host.tree(), {path: path.read_bytes() for path in host.records.rglob("*") if path.is_file()}
