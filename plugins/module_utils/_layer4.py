@@ -76,10 +76,11 @@ def ask(program: str, timeout: float, *words: str) -> Any:
 
 
 def gather(
-    program: str, timeout: float, clients: list[str], connections: bool, test_entries: list[str] | None
+    program: str, timeout: float, clients: list[str], connections: bool | int, test_entries: list[str] | None
 ) -> dict[str, Any]:
     """Return the result of layer4_info; `timeout` in seconds for each call of the program.
 
+    `connections`: whether they are wanted, or for how many seconds those have been established that are called so.
     What is not asked for is empty, and so is what is not answered; `msg` says why then.
     """
     found: dict[str, Any] = {"deployed": False, "msg": "", **NOTHING, "paths": [], "connections": {}, "received": []}
@@ -91,7 +92,8 @@ def gather(
         if clients:
             found["paths"] = ask(program, timeout, "flows", *clients)
         if connections:
-            found["connections"] = ask(program, timeout, "connections")
+            ages = [] if connections is True else [str(connections)]
+            found["connections"] = ask(program, timeout, "connections", *ages)
     except NoAnswer as reason:
         found["msg"] = str(reason)
     return found

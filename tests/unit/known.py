@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from observations import NOW, forwarders, node, pair, site, through
+from observations import NOW, connections, forwarders, node, pair, site, through
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
@@ -53,6 +53,7 @@ def full():
         "dicom": {"CT1": called(3), "other": called(1)},
         "dicom:198.51.100.9": {"CT1": called(2), "CT9": {"refused": 4}},
     }
+    known["others"]["lb2"] = {**STANDBY, "at": NOW - 20, "problems": [], "connections": connections("aa", "cc")}
     entry = {"state": "maintenance", "since": NOW - 100, "by": "ops", "cut": False}
     known["site"] = {**SITE, "states": {"dicom": {"pacs1": entry}}}
     known["checked"] = {"at": NOW - 120.25, "answers": {"through": [through(ms=12.5)]}}

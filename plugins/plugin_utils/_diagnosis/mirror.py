@@ -9,7 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Connections, Observed, Site
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
+    Answer,
+    Connections,
+    Host,
+    Observed,
+    Site,
+)
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
@@ -99,6 +105,43 @@ def not_on_active(site: Site, observed: Observed) -> Iterator[Problem]:
 def _active(site: Site, observed: Observed) -> list[str]:
     vips = dict.fromkeys(service["address"] for service in site["layer4_services"])
     return list(dict.fromkeys(name for vip in vips for name in holders(observed, vip)))
+
+
+# What a load balancer tells the others by itself: as much as fits into a datagram, from a look half a minute ago.
+SAMPLE = 40  # connections
+OLD, FRESH = 60, 50  # seconds: those that were there when the other one looked, and how long ago that may be
+
+
+def sample(connections: Connections) -> Connections:
+    """Those with the lowest names, chosen by chance and on every host alike."""
+    if not connections:
+        return connections
+    told = sorted([*connections["established"], *connections["others"]])
+    last = told[SAMPLE - 1] if len(told) > SAMPLE else connections["until"]
+    return {
+        "established": [name for name in connections["established"] if name <= last],
+        "others": [name for name in connections["others"] if name <= last],
+        "until": last,
+    }
+
+
+def told(host: Host) -> Connections | None:
+    """What a host that mirrors tells the others of its connections."""
+    layer4 = host.get("layer4")
+    return sample(layer4["connections"]) if layer4 and layer4["mirror"]["wanted"] else None
+
+
+def compared(host: Host, answer: Answer, now: float) -> tuple[int, int] | None:
+    """Of a sample of what a host with a VIP forwards: for how many another one was asked, and how many it lacks.
+
+    None where this host has none, or where the other one has no mirror or has looked too long ago. ``now``: when this
+    host has looked; the clocks of the two are taken for equal.
+    """
+    is_active = any(instance["held"] for instance in host["keepalived"]["instances"])
+    ours, theirs = told(host), answer.get("connections")
+    if not is_active or not ours or not theirs or abs(now - answer["at"]) > FRESH:
+        return None
+    return compare(ours, theirs)
 
 
 def compare(active: Connections, standby: Connections) -> tuple[int, int]:

@@ -195,10 +195,8 @@ class Visit(TypedDict):
 
 
 class Answer(TypedDict, total=False):
-    """What keepalived-guard.service of another load balancer answers.
-
-    ``problems``: what its own `loadbalancer status` has found (code, where, text and remedy), ``at``, in seconds since
-    the epoch.
+    """What keepalived-guard.service of another load balancer answers. ``at`` (seconds since the epoch) its own
+    `loadbalancer status` found the ``problems`` (code, where, text, remedy) and ``connections``, a sample.
     """
 
     state: str
@@ -206,6 +204,7 @@ class Answer(TypedDict, total=False):
     node_answers: bool | None
     at: float
     problems: list[list[str]]
+    connections: Connections
 
 
 class Host(TypedDict, total=False):

@@ -86,6 +86,12 @@ def test_a_digest_is_the_same_on_both_hosts_whatever_the_order_and_the_age():
     assert conntrack.digest([]) == {"established": [], "others": [], "until": conntrack.LAST}
 
 
+def test_what_counts_as_old_may_be_said():
+    flows = [flow(1, age=59), flow(2, age=60)]
+    assert conntrack.digest(flows, 60)["established"] == [conntrack.name(flow(2))]
+    assert len(conntrack.digest(flows)["established"]) == 2
+
+
 def test_of_many_flows_both_hosts_tell_the_same():
     every = [flow(port) for port in range(1024, 1024 + 3 * conntrack.SAMPLE)]
     missing = {conntrack.name(one) for one in every[::100]}

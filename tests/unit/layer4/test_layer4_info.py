@@ -55,6 +55,11 @@ def test_everything_is_asked_for(program):
     assert found["connections"] == SAID["connections"] and found["deployed"] and not found["msg"]
 
 
+def test_how_long_a_connection_has_been_there_may_be_said(program):
+    found = _layer4.gather(program({**SAID, "connections 60": {"established": []}}), 5, [], 60, None)
+    assert found["connections"] == {"established": []} and not found["msg"]
+
+
 def test_a_host_that_forwards_nothing_is_an_answer():
     found = _layer4.gather("/gone/layer4", 5, ["198.51.100.50"], True, ["4711"])
     nothing = {"deployed": False, "paths": [], "connections": {}, "received": []}

@@ -97,6 +97,20 @@ def test_what_the_kernel_and_the_mirror_carry():
     assert (found["pacs_mirror_sent_bytes_total"], found["pacs_mirror_received_bytes_total"]) == (324, 140)
 
 
+def test_what_the_other_one_lacks():
+    found = series(full())
+    assert found['pacs_mirror_compared_connections{peer="lb2"}'] == 3
+    assert found['pacs_mirror_missing_connections{peer="lb2"}'] == 1
+
+
+def test_which_configuration_is_in_force():
+    def change(host):
+        host["keepalived"]["configuration"] = None
+
+    found = [name for name in series(seen("lb1", STANDBY, change)) if "configuration" in name]
+    assert found == ['pacs_configuration_info{daemon="haproxy",fingerprint="9f2c41d07be3"}']
+
+
 def test_a_silent_peer():
     assert series(seen("lb1", None))['pacs_peer_answers{peer="lb2"}'] == 0
 

@@ -13,7 +13,7 @@ import pytest
 from keepalived_guard import handover
 from known import MASTER, STANDBY, seen
 from loadbalancer import here, others, report, state
-from observations import NOW, VIP, node, site
+from observations import NOW, VIP, connections, forwarders, node, site
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _questions
 
@@ -97,12 +97,41 @@ def test_what_is_kept_is_what_was_known(tmp_path, monkeypatch):
     monkeypatch.setattr(state, "FILE", str(tmp_path / "state.json"))
     with pytest.raises(state.Unknown, match="Nothing is known yet"):
         state.kept()
-    known = seen("lb1", STANDBY, node_down)
+    known = {**seen("lb1", STANDBY, node_down), "connections": None}
     state.keep(known)
     assert report.screen(state.kept(), NOW) == report.screen(known, NOW)
     # And what the guard tells the other one.
     monkeypatch.setattr(handover, "FOUND", tmp_path / "state.json")
     assert handover.told() == {"at": NOW, "problems": [list(problem) for problem in known["problems"]]}
+    state.keep({**known, "connections": connections("aa")})
+    assert handover.told()["connections"] == connections("aa")
+
+
+def test_what_a_load_balancer_observes_of_itself(monkeypatch):
+    names = [f"{number:012x}" for number in range(500)]
+    found = forwarders()["lb1"]
+    asked = []
+
+    def forwards(_program, _timeout, *more):
+        asked.append(more)
+        return {**found["layer4"], "connections": connections(*names, until="f" * 12)}
+
+    for module, answer in (
+        (here._systemd, {"inspect": lambda unit: {"unit": unit}}),
+        (here._haproxy_info, {"gather": lambda *_paths: found["haproxy"]}),
+        (here._keepalived, {"gather": lambda *_words: found["keepalived"]}),
+        (here._guard, {"gather": lambda: found["keepalived"]["guard"]}),
+        (here._associations, {"gather": lambda *_words: {"dicom": {"CT1": {"refused": 1}}}}),
+        (here._layer4, {"gather": forwards}),
+        (here._file_set, {"names": list}),
+    ):
+        for name, replacement in answer.items():
+            monkeypatch.setattr(module, name, replacement)
+    observed = here.observe(site(layer4=("dicom",)))
+    assert observed["associations"] == {"dicom": {"CT1": {"refused": 1}}}
+    # Those that were there when the other one looked, and as many as fit into an answer.
+    assert asked == [([], 60, None)] and observed["layer4"]["connections"]["established"] == names[:40]
+    assert "layer4" not in here.observe(site())
 
 
 def test_the_guard_tells_as_much_as_fits(tmp_path, monkeypatch):

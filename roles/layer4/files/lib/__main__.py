@@ -9,7 +9,8 @@ usage: layer4 run                 the service itself; SIGHUP makes it read its c
        layer4 status              what is running, how many flows there are, and the state of the mirror (JSON)
        layer4 flows CLIENT...     the forwarded connections of these clients (JSON)
        layer4 sessions            client, service and node of what is forwarded on the VIPs of this host (JSON)
-       layer4 connections         a digest of the forwarded connections, to be compared with that of another host (JSON)
+       layer4 connections [AGE]   a digest of the forwarded connections, to be compared with that of another host,
+                                  AGE: seconds for which one is established that counts as old, 10 by default
        layer4 resync              after conntrackd's start: wait for the peer's connections, for 3 s at most
        layer4 master              after this host has become active: send all connections to the other one
        layer4 test-entry          put an entry into the connection table that is no connection, and print its number
@@ -40,7 +41,7 @@ COMMANDS: dict[str, tuple[Callable, int]] = {
     "status": (show(status.status), 0),
     "flows": (show(status.flows_of), ANY),
     "sessions": (show(status.sessions), 0),
-    "connections": (show(status.connections), 0),
+    "connections": (show(status.connections), ANY),
     "resync": (sync.resync, 0),
     "master": (sync.master, 0),
     "test-entry": (show(sync.put_test_entry), 0),

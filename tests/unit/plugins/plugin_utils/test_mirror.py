@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from observations import MACS, VIP, connections, forwarders, host, layer4, site
+from keepalived_guard import handover
+from observations import MACS, NOW, VIP, connections, forwarders, host, layer4, site
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import mirror, status, verify
 
@@ -77,3 +80,48 @@ def test_a_third_host_on_standby_needs_no_mirror(observed):
     observed["lb3"] = {**host("BACKUP"), "layer4": layer4(mirror=False)}
     of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
     assert status.problems(of, observed, ["lb1", "lb2", "lb3"]) == []
+
+
+# --- as a load balancer sees it by itself -----------------------------------------------------------------------------
+
+MANY = sorted(f"{number * 7919 % 65536:04x}" for number in range(100))
+
+
+def answer(established, others=(), at=NOW - 20, until="ff"):
+    told = mirror.sample(connections(*established, others=others, until=until))
+    return {"state": "BACKUP", "at": at, "problems": [], "connections": told}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "result"),
+    [
+        (["aa", "bb"], answer(["aa", "bb"]), (2, 0)),
+        (["aa", "bb"], answer(["aa"]), (2, 1)),
+        (["aa", "bb"], answer(["aa"], ["bb"]), (2, 0)),
+        (MANY, answer(MANY), (40, 0)),
+        # With fewer, theirs reach further.
+        (MANY, answer(MANY[1::2]), (40, 20)),
+        (["aa"], answer([], at=NOW - 55), None),
+        (["aa"], answer([], at=NOW + 55), None),
+        (["aa"], {"state": "BACKUP", "at": NOW, "problems": []}, None),
+    ],
+)
+def test_what_another_one_lacks_of_a_sample(ours, theirs, result):
+    active = {**host(), "layer4": {**layer4(), "connections": connections(*ours)}}
+    assert mirror.compared(active, theirs, NOW) == result
+
+
+def test_who_has_no_vip_or_no_mirror_asks_for_nothing_and_tells_only_what_it_mirrors():
+    theirs = answer([])
+    assert mirror.compared({**host("BACKUP"), "layer4": layer4()}, theirs, NOW) is None
+    assert mirror.compared({**host(), "layer4": layer4(mirror=False)}, theirs, NOW) is None
+    assert mirror.compared(host(), theirs, NOW) is None
+    assert mirror.told({**host(), "layer4": layer4(mirror=False)}) is None and mirror.told(host()) is None
+    assert mirror.told({**host("BACKUP"), "layer4": layer4()})["established"] == ["aa", "bb", "cc"]
+
+
+def test_a_sample_fits_into_a_datagram_with_everything_else():
+    names = [f"{number:012x}" for number in range(2000)]
+    told = mirror.sample(connections(*names, until="f" * 12))
+    assert len(told["established"]) == mirror.SAMPLE and told["until"] == told["established"][-1]
+    assert len(json.dumps(told)) + handover.ROOM < 4096 - 300

@@ -116,7 +116,9 @@ class Handover:
 
 
 def told() -> dict[str, Any]:
-    """Return which problems this host has found by itself, and when; nothing where nothing looks for them."""
+    """Return which problems this host has found by itself, when, and a sample of its connections; nothing where nothing
+    looks for them.
+    """
     try:
         found = json.loads(FOUND.read_text())
         at, problems = found["at"], found["problems"]
@@ -124,4 +126,4 @@ def told() -> dict[str, Any]:
         return {}
     while len(json.dumps(problems)) > ROOM:
         problems.pop()
-    return {"at": at, "problems": problems}
+    return {"at": at, "problems": problems, **{key: found[key] for key in ("connections",) if found.get(key)}}

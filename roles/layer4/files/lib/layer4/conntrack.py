@@ -51,16 +51,16 @@ def name(flow: dict) -> str:
     return hashlib.sha256(" ".join(str(flow[key]) for key in keys).encode()).hexdigest()[: len(LAST)]
 
 
-def digest(flows: list[dict]) -> dict:
+def digest(flows: list[dict], age: float = OLD) -> dict:
     """Sum flows up so that two hosts can be compared, whatever each of them has: the lowest names come first.
 
-    `established`: names of those that have been so for 10 s, which is longer than a mirror and two questions take.
-    `others`: the rest, those that begin or end among them. `until`: the last name that is told, or LAST where none is
-    left out.
+    `established`: names of those that have been so for `age` seconds: by default longer than a mirror and two questions
+    take. `others`: the rest, those that begin or end among them. `until`: the last name that is told, or LAST where
+    none is left out.
     """
     named = {name(flow): flow for flow in flows}
     told = sorted(named)[:SAMPLE]
-    old = {key for key in told if named[key]["established"] and (named[key]["age"] is None or named[key]["age"] >= OLD)}
+    old = {key for key in told if named[key]["established"] and (named[key]["age"] is None or named[key]["age"] >= age)}
     return {
         "established": [key for key in told if key in old],
         "others": [key for key in told if key not in old],

@@ -57,11 +57,13 @@ def sessions() -> list[dict]:
     ]
 
 
-def connections() -> dict:
+def connections(old: str = str(conntrack.OLD)) -> dict:
     """Sum up what is forwarded (see `conntrack.digest`)."""
     services = config.load().services
     vips = config.load().vips
-    return conntrack.digest(forwarded([flow for vip in vips for flow in conntrack.dump("--dst", vip)], services))
+    return conntrack.digest(
+        forwarded([flow for vip in vips for flow in conntrack.dump("--dst", vip)], services), float(old)
+    )
 
 
 def unit_names(wanted: config.Config) -> list[str]:

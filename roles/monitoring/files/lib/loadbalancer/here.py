@@ -23,6 +23,7 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils import (
     _layer4,
     _systemd,
 )
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import mirror
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Host
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import owner
 
@@ -85,7 +86,9 @@ def observe(of: Mapping[str, Any]) -> Host:
         "certificates": [_certificates.see(wanted, PEM, ADMIN, PATIENCE) for wanted in of.get("host_certificates", ())],
     }
     if of["layer4_services"]:
-        observed["layer4"] = {**_layer4.gather(_layer4.PROGRAM, PATIENCE, [], False, None), "test_entry": ""}
+        observed["layer4"] = {**_layer4.gather(_layer4.PROGRAM, PATIENCE, [], mirror.OLD, None), "test_entry": ""}
+        # Of thousands: the rest is for the comparison of two hosts by the controller.
+        observed["layer4"]["connections"] = mirror.told(observed) or {}
     return observed
 
 

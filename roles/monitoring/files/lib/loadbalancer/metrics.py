@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, mirror, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.forwarding import in_sync
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Layer4
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import owner
@@ -67,6 +67,8 @@ METRICS = {
     "conntrack_entries": ("gauge", "Entries of the connection table."),
     "conntrack_entries_limit": ("gauge", "Entries that fit into it."),
     "mirror_entries": ("gauge", "Entries of the mirror by where they came from: this host (own) or the other one."),
+    "mirror_compared_connections": ("gauge", "Connections of this host, at most 40, for which it asks the other one."),
+    "mirror_missing_connections": ("gauge", "Those of them that the other host lacks: they would break at a failover."),
     "mirror_received_bytes_total": ("counter", "Bytes of the mirror that came from the other host."),
     "mirror_sent_bytes_total": ("counter", "Bytes of the mirror that went to the other host."),
     "mirror_waiting_messages": ("gauge", "Messages of the mirror that the other host has not acknowledged."),
@@ -74,6 +76,7 @@ METRICS = {
     "check_success": ("gauge", "Whether a service answers C-ECHO, or C-FIND with the user's key, through the VIP."),
     "check_seconds": ("gauge", "How long it took until it had answered, from the connection on."),
     "certificate_expiry_timestamp_seconds": ("gauge", "When a certificate expires."),
+    "configuration_info": ("gauge", "1 for the fingerprint of the configuration that a daemon runs."),
     "deployment_timestamp_seconds": ("gauge", "When files of ours were deployed last."),
     "deployment_verified": ("gauge", "Whether what was deployed last was verified."),
     "files_drifted": ("gauge", "Files that are not what was last deployed."),
@@ -113,6 +116,10 @@ def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
     yield from _haproxy(observed["haproxy"])
     for other, answer in state["others"].items():
         yield Sample("peer_answers", answer is not None, {"peer": other})
+        counted = mirror.compared(observed, answer, state["at"]) if answer else None
+        if counted:
+            yield Sample("mirror_compared_connections", counted[0], {"peer": other})
+            yield Sample("mirror_missing_connections", counted[1], {"peer": other})
     for service, nodes in state["site"]["states"].items():
         for node, entry in nodes.items():
             if entry["state"] != "active":
@@ -123,6 +130,10 @@ def samples(state: Mapping[str, Any]) -> Iterator[Sample]:
     yield from _checked(state["checked"])
     for where, what, end in certificates.moments(state["site"], {name: observed}):
         yield Sample("certificate_expiry_timestamp_seconds", end, {"service": where, "certificate": what})
+    runs = {"haproxy": observed["haproxy"]["description"], "keepalived": observed["keepalived"]["configuration"]}
+    for daemon, fingerprint in runs.items():
+        if fingerprint:
+            yield Sample("configuration_info", 1, {"daemon": daemon, "fingerprint": fingerprint})
     deployed = state["deployed"]
     if deployed["at"]:
         yield Sample("deployment_timestamp_seconds", deployed["at"])
@@ -198,13 +209,13 @@ def _layer4(known: Layer4) -> Iterator[Sample]:
         yield Sample(f"layer4_newcomers_{name}_total", number)
     yield Sample("conntrack_entries", known["table"]["used"])
     yield Sample("conntrack_entries_limit", known["table"]["room"])
-    mirror = known["mirror"]
-    if mirror["running"]:
-        yield Sample("mirror_entries", mirror["ours"], {"origin": "own"})
-        yield Sample("mirror_entries", mirror["taken"], {"origin": "other"})
-        yield Sample("mirror_received_bytes_total", mirror["received"])
-        yield Sample("mirror_sent_bytes_total", mirror["sent"])
-        yield Sample("mirror_waiting_messages", mirror["waiting"])
+    its_mirror = known["mirror"]
+    if its_mirror["running"]:
+        yield Sample("mirror_entries", its_mirror["ours"], {"origin": "own"})
+        yield Sample("mirror_entries", its_mirror["taken"], {"origin": "other"})
+        yield Sample("mirror_received_bytes_total", its_mirror["received"])
+        yield Sample("mirror_sent_bytes_total", its_mirror["sent"])
+        yield Sample("mirror_waiting_messages", its_mirror["waiting"])
 
 
 def _checked(known: Mapping[str, Any]) -> Iterator[Sample]:
