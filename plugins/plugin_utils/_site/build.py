@@ -118,6 +118,7 @@ def build(
         its_services,
         node_names,
         own_ports,
+        peers_port,
         given["infinitt_mirror_encrypted"],
     )
     its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])

@@ -27,13 +27,14 @@ def read(
     services: Sequence[Service],
     nodes: Mapping[str, str],
     own_ports: Mapping[int, str],
+    peers_port: int,
     encrypted: bool,
 ) -> tuple[dict[str, Host], list[dict[str, str]]]:
     """Return every load balancer that was asked, and the peers: name and address of all.
 
     ``inventory``: see ``build``. ``written_vips``: by address. ``nodes``: the name of each node, by address.
-    ``own_ports``: on which HAProxy listens at each host's own address, and for what. ``encrypted``: whether the mirror
-    is to be.
+    ``own_ports``: on which HAProxy listens at each host's own address, and for what. ``peers_port``: the one of them on
+    which it listens at 127.0.0.1 too, for a worker and the next. ``encrypted``: whether the mirror is to be.
     """
     written = {}
     seen = {}
@@ -75,6 +76,7 @@ def read(
             for port in service.ports()
         ]
         ports += [{"address": own[name], "port": port, "for": what} for port, what in own_ports.items()]
+        ports.append({"address": "127.0.0.1", "port": peers_port, "for": own_ports[peers_port]})
         hosts[name] = Host(
             name=name,
             address=own[name],

@@ -84,6 +84,7 @@ def test_a_peer_that_does_not_answer(observed):
         (f'LISTEN 0 511 {VIP}%eth0:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))', True),
         ("LISTEN 0 511 0.0.0.0:80 0.0.0.0:*", True),
         (f'LISTEN 0 511 {LB1}:1024 0.0.0.0:* users:(("rpc",pid=7,fd=6))', True),
+        ('LISTEN 0 511 127.0.0.1:1024 0.0.0.0:* users:(("rpc",pid=7,fd=6))', True),
         ('LISTEN 0 511 127.0.0.1:80 0.0.0.0:* users:(("nginx",pid=7,fd=6))', False),
         ('LISTEN 0 511 [::]:80 [::]:* users:(("nginx",pid=7,fd=6))', False),
         ('LISTEN 0 511 0.0.0.0:8080 0.0.0.0:* users:(("nginx",pid=7,fd=6))', False),
