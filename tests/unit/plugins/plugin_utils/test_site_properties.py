@@ -398,10 +398,16 @@ def judge(accepted, complaint):
 def test_every_section_stands_where_it_should(accepted):
     def complaint(_number, of):
         _drawn, site, text = of
-        expected = [("peers", "pair"), *(("backend", service.name) for service in site.services)]
+        expected = [("peers", "pair"), ("peers", "self"), *(("backend", service.name) for service in site.services)]
         expected += [("frontend", service.name) for service in site.services if not service.route_of]
         expected += [
             ("backend", f"_affinity_{service.name}") for service in site.services if service.affinity == service.name
+        ]
+        expected += [("backend", f"_callers_{service.name}") for service in site.services if service.dicom]
+        expected += [
+            ("backend", f"_refused_{service.name}")
+            for service in site.services
+            if service.dicom and service.allowed_calling_ae
         ]
         expected += [("frontend", "_stats")] * bool(site.stats_port) + [("frontend", "_metrics")] * bool(site.metrics)
         found = re.findall(r"^(\w+) (\S+)$", text["haproxy"], re.MULTILINE)
