@@ -41,8 +41,8 @@ def looks(*states):
     return found
 
 
-def wrong(*problems, name="lb1", answer=STANDBY):
-    return {**seen(name, answer), "problems": list(problems)}
+def wrong(*problems, name="lb1", answer=None):
+    return {**seen(name, STANDBY if answer is None else answer), "problems": list(problems)}
 
 
 def vrrp(word, moves=(), **guard):

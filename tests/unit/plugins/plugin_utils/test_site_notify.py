@@ -36,7 +36,7 @@ def test_what_is_not_written_has_a_default():
 
 
 def test_strings_are_as_good_as_numbers_and_lists():
-    (its,) = told({"mail": {**MAIL, "port": " 587", "starttls": "yes", "user": "pacs", "password": SECRET}}).values()
+    its = told({"mail": {**MAIL, "port": " 587", "starttls": "yes", "user": "pacs", "password": SECRET}})["mail"]
     assert (its["port"], its["starttls"], its["to"]) == (587, True, ["ops@example.org", "night@example.org"])
 
 
