@@ -102,6 +102,15 @@ def test_other_changes_of_the_inventory_do_not_come_with_it(observed):
     assert problems(asked(begun), observed) == [], "what was interrupted is brought to its end"
 
 
+def test_files_that_an_interrupted_run_has_not_loaded_are_loaded_by_the_next(observed):
+    for host in observed.values():
+        host["haproxy"]["description"] = "the former one"
+    assert [sentence[-17:] for sentence in problems(asked(), observed)] == ["[config_outdated]"] * 2
+    begun = {name: {"pacs1": entry("drain")} for name in SERVICES}
+    assert problems(asked(begun), observed) == []
+    assert len(problems(asked(begun, state="active"), observed)) == 2, "another one was begun"
+
+
 # --- what is remembered -----------------------------------------------------------------------------------------------
 
 
