@@ -11,7 +11,6 @@ A set has a directory of its own (0700, files in it 0600)::
     former/          the files as they were before that change
     earlier/         what former/ was before that change, until it is confirmed: it may come to nothing
     original/        the files as they were before the first deployment
-    key              what the fingerprint of a set with a secret file is made with
 
 Each file is replaced atomically: whenever a run is killed, each is the former or the new one, whole. A deployment by a
 run that has the lock (run_lock) is part of a change of the whole site, and pending until that is confirmed: further
@@ -33,6 +32,8 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import C
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Comparison, File, Refused, Wanted, refusal
 
 DIRECTORY = "/var/lib/pacs.loadbalancer"
+# What this host alone knows: machine-id(5) says to make from it whatever another may see, with a keyed hash.
+MACHINE_ID = "/etc/machine-id"
 # Seconds for a program to accept or refuse a file.
 PATIENCE = 60
 
@@ -46,10 +47,7 @@ class FileSet:
         self._former = Copies(os.path.join(self._directory, "former"))
         self._earlier = Copies(os.path.join(self._directory, "earlier"))
         self._original = Copies(os.path.join(self._directory, "original"))
-        self._key_path = os.path.join(self._directory, "key")
         self.record = load(self._record_path)
-        kept = atomic.read(self._key_path)
-        self.key = kept.content if kept else os.urandom(32)
 
     def compare(self, files: list[Wanted], fingerprint: str) -> Comparison:
         """Compare what is wanted with what is there. Changes nothing."""
@@ -94,9 +92,6 @@ class FileSet:
 
         `undo`: the changes that the comparison takes back. One that is pending has then never been.
         """
-        atomic.make_directory(self._directory, 0o700, [])
-        if atomic.read(self._key_path) is None:
-            atomic.place(File(self._key_path, self.key, None, 0o600, "", ""), [])
         made: list[str] = []  # directories
         staged: list[File] = []
         placed: list[File] = []
@@ -187,6 +182,12 @@ class FileSet:
             self.record = {**self.record, "change": change, "pending": False}
             store(self._record_path, self.record)
             self._earlier.begin({})
+
+
+def key() -> bytes:
+    """Return what the fingerprint of a set with a secret file is made with."""
+    its = atomic.read(MACHINE_ID)
+    return its.content if its else b""
 
 
 def names() -> list[str]:

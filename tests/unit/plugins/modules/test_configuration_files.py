@@ -119,16 +119,19 @@ def test_the_daemon_can_say_by_a_fingerprint_which_files_it_has_loaded(host):
     assert host.run(host.file("unit.conf", "alone\n"))["fingerprint"] == ""
 
 
-def test_a_fingerprint_of_a_secret_tells_nobody_whether_a_guess_is_right(host, tmp_path_factory, capsys):
-    password = host.file("daemon.conf", "password one, I am @fingerprint@\n", secret=True, loaded=True)
-    dry = host.run(password, check=True)
-    first = host.run(password)
-    assert first["fingerprint"] != dry["fingerprint"] and host.run(password)["changed"] is False
-    another = Host(tmp_path_factory.mktemp("another"), capsys)
-    assert (
-        another.run({**password, "path": str(another.directory / "daemon.conf")})["fingerprint"] != first["fingerprint"]
-    )
-    assert (host.records / "set/key").stat().st_mode & 0o777 == 0o600
+def test_a_fingerprint_of_a_secret_tells_nobody_whether_a_guess_is_right(host, tmp_path, monkeypatch):
+    """It is another one on each host, and the same one in a dry run, which comes first."""
+    fingerprints = []
+    for name in ("one", "two"):
+        monkeypatch.setattr(_file_set, "MACHINE_ID", str(tmp_path / f"{name}.id"))
+        (tmp_path / f"{name}.id").write_text(f"{name}\n")
+        password = host.file(name, "password, I am @fingerprint@\n", secret=True, loaded=True)
+        dry = host.run(password, check=True)
+        done = host.run(password)
+        assert done["fingerprint"] == dry["fingerprint"] and host.run(password)["changed"] is False
+        fingerprints.append(done["fingerprint"])
+    open_text = host.run(host.file("three", "password, I am @fingerprint@\n", loaded=True))
+    assert len({*fingerprints, open_text["fingerprint"]}) == 3
 
 
 def test_writes_all_files_once_and_then_changes_nothing(host):
@@ -261,7 +264,7 @@ def test_former_files_are_for_root_alone(host):
     modes = {
         path.name: path.stat().st_mode & 0o777 for path in host.records.rglob("*") if path.parent != host.directory
     }
-    files = {"deployed.json": 0o600, "key": 0o600, "0": 0o600, "index.json": 0o600}
+    files = {"deployed.json": 0o600, "0": 0o600, "index.json": 0o600}
     assert modes == {"set": 0o700, "former": 0o700, "earlier": 0o700, "original": 0o700, **files}
 
 
