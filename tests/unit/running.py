@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pathlib
 import re
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -80,6 +83,13 @@ def until(condition, seconds=30):
     while not condition():
         assert time.monotonic() < deadline
         select.select([], [], [], 0.05)
+
+
+def stop(pid):
+    """Stop a process, with all of its threads: the signal alone returns before that."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = pathlib.Path(f"/proc/{pid}/task")
+    until(lambda: all((one / "stat").read_text().rpartition(")")[2].split()[0] == "T" for one in threads.iterdir()))
 
 
 def accepts(host, port):

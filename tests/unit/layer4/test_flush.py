@@ -18,6 +18,7 @@ import pytest
 import tcp_clients
 from layer4 import guard
 from namespaces import LIB, FakeHAProxy, until
+from running import stop
 from tcp_clients import hold_from, serve_on
 
 # A table that is back before the next refresh was missed, and not only refreshed.
@@ -79,7 +80,7 @@ def balancer(network):
 
 def test_no_connection_breaks_while_the_table_is_away_for_a_second(network, balancer):
     program = balancer.hold(network["client"], 3)
-    balancer.daemon.send_signal(signal.SIGSTOP)
+    stop(balancer.daemon.pid)
     balancer.flush()
     time.sleep(1)
     assert balancer.tables() == {"layer4_guard"}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import stop
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _addresses as addresses
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _keepalived as keepalived
@@ -229,7 +229,7 @@ def test_a_vip_that_moves_meanwhile_is_neither_lost_nor_left_behind(fake, monkey
 def test_an_old_file_is_no_answer(fake):
     process, directory = fake
     keepalived.gather(str(directory / "pid"), 5)
-    process.send_signal(signal.SIGSTOP)
+    stop(process.pid)
     began = time.monotonic()
     answer = keepalived.gather(str(directory / "pid"), 0.3)
     assert 0.3 <= time.monotonic() - began < 1
@@ -245,7 +245,7 @@ def test_what_somebody_planted_is_not_read(fake, planted):
     secret = directory / "secret"
     secret.write_text(DATA)
     path = directory / "keepalived.data"
-    process.send_signal(signal.SIGSTOP)
+    stop(process.pid)
 
     def plant():
         if planted == "link":
