@@ -112,7 +112,7 @@ operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose \
-	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans ways_back upgrade removals))
+	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade removals))
 
 # Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of site.yml that are killed after a task, and the list of tasks that can change something."""
+"""Runs that are killed after a task, and the list of tasks of site.yml that can change something."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ KEYWORDS |= {
 }
 
 
-def killed_after(what, log, *arguments, **variables):
-    """Run site.yml and kill it after so many changes, or after a task (``file:line``) has changed something; 0 kills
+def killed_after(what, log, *arguments, playbook="site", **variables):
+    """Run a playbook and kill it after so many changes, or after a task (``file:line``) has changed something; 0 kills
     nothing. Return the run, and whether it was killed.
     """
     environment = {
@@ -65,7 +65,7 @@ def killed_after(what, log, *arguments, **variables):
         "INTERRUPT_AFTER": str(what),
         "INTERRUPT_LOG": str(log),
     }
-    run = play("site", *arguments, environment=environment, **variables)
+    run = play(playbook, *arguments, environment=environment, **variables)
     return run, run.code == -signal.SIGKILL
 
 
