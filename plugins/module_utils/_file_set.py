@@ -184,7 +184,7 @@ class FileSet:
             self._earlier.begin({})
 
 
-def key() -> bytes:
+def host_key() -> bytes:
     """Return what the fingerprint of a set with a secret file is made with."""
     its = atomic.read(MACHINE_ID)
     return its.content if its else b""

@@ -103,17 +103,15 @@ def difference(before: File | None, after: File | None, secret: bool = False) ->
     shown.
     """
     headers = {"before_header": _header(before), "after_header": _header(after)}
-    binary = any(file and b"\0" in file.content for file in (before, after))
-    if secret or binary or after is None:
-        why = (
-            "(secret: its lines are not shown)\n"
-            if secret
-            else "(no text: its bytes are not shown)\n"
-            if binary
-            else ""
-        )
-        return {"prepared": "--- %(before_header)s\n+++ %(after_header)s\n" % headers + why}
-    return {**headers, "before": _text(before), "after": _text(after)}
+    if secret:
+        why = "(secret: its lines are not shown)\n"
+    elif any(file and b"\0" in file.content for file in (before, after)):
+        why = "(no text: its bytes are not shown)\n"
+    elif after is None:
+        why = ""
+    else:
+        return {**headers, "before": _text(before), "after": _text(after)}
+    return {"prepared": "--- %(before_header)s\n+++ %(after_header)s\n" % headers + why}
 
 
 def _header(file: File | None) -> str:

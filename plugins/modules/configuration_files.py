@@ -194,7 +194,7 @@ idle:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _systemd
-from ansible_collections.pacs.loadbalancer.plugins.module_utils._file_set import FileSet, key
+from ansible_collections.pacs.loadbalancer.plugins.module_utils._file_set import FileSet, host_key
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused, marked, wanted
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._packages import missing
 
@@ -244,7 +244,7 @@ def deploy(files: FileSet, module: AnsibleModule) -> dict:
     if ask["undo"]:
         comparison = files.compare(*files.before(ask["undo"]))
     else:
-        comparison = files.compare(*marked([wanted(entry) for entry in ask["files"]], key()))
+        comparison = files.compare(*marked([wanted(entry) for entry in ask["files"]], host_key()))
     absent = missing(ask["packages"])
     if absent and not module.check_mode:
         files.prepare(comparison)

@@ -126,4 +126,5 @@ def told() -> dict[str, Any]:
         return {}
     while len(json.dumps(problems)) > ROOM:
         problems.pop()
-    return {"at": at, "problems": problems, **{key: found[key] for key in ("connections",) if found.get(key)}}
+    answer = {"at": at, "problems": problems}
+    return {**answer, "connections": found["connections"]} if found.get("connections") else answer

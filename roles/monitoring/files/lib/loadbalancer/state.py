@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _site_record
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers, drift, mirror, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers, drift, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
 from . import checked, files, here, others
@@ -42,7 +42,7 @@ def look() -> dict[str, Any]:
         "deployed": drift.deployed(record["sets"].values()),
         "observed": observed,
         "others": told,
-        "connections": mirror.told(observed),
+        "connections": observed["layer4"]["connections"] if "layer4" in observed else {},
         "checked": deeper,
         "problems": [*status.problems_from(name, site, observed, told, now), *unanswered],
         "notices": status.notices(site, {name: observed}, now),
