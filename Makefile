@@ -14,7 +14,7 @@ help:
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
 	@echo "make operations            what people do to the pair: ways back, upgrades, reboots and removals too: [LAYER=4]"
-	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4], or STEPS=\"...\""
+	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4] [HOSTS=2], or STEPS=\"...\""
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
@@ -83,9 +83,10 @@ IN_A_LAB = set -e; trap 'tools/down.sh $(PACS_LAB)' EXIT; \
 DEPLOYED = tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml;
 
 # See molecule/shared/history.
+COMMA := ,
 history: export PACS_LAB := history
 history: export PACS_LAYER := $(or $(LAYER),4)
-history: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml
+history: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml$(if $(filter 3,$(HOSTS)),$(COMMA)molecule/history/three.yml)
 history: export PYTHONPATH := molecule/shared
 history: setup
 ifneq ($(MUTANT),)

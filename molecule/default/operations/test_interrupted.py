@@ -9,16 +9,27 @@ The tests of site.yml are in tests/test_interruptions.py.
 from __future__ import annotations
 
 import pytest
-from interruptions import changes, killed_after
-from pair import PAIR, REPOSITORY, UNBROKEN, other, owners, play, the_holder, traffic, until
-
-FAULT = REPOSITORY / "roles/infinitt/tasks/drill_fault.yml"
+from interruptions import killed, task
+from pair import ASSOCIATION, CONFIGURATION, PAIR, UNBROKEN, other, owners, play, the_holder, traffic, until
 
 
-def killed(playbook, after, log, **variables):
-    run, was_killed = killed_after(after, log, playbook=playbook, **variables)
-    assert was_killed, f"it was not killed after {after} changes: {run.said}"
-    print(f"killed after {after}: {changes(log)[-1]}")
+@pytest.mark.parametrize("after", [2, 4, 7, 10])
+def test_a_rollback_that_was_killed_is_completed(lab, vip, holder, after, tmp_path):
+    """After 10 changes the standby has the former files and has not read them yet, or the holder has not."""
+
+    def files():
+        return [lab[name].check_output(CONFIGURATION) for name in PAIR]
+
+    before = files()
+    with traffic(lab, vip, **ASSOCIATION) as held:
+        deployed = play("site", infinitt_services={"hl7": {"port": 2575, "node_port": 104}})
+        assert deployed.code == 0, deployed.said
+        killed("rollback", after, tmp_path / "log")
+        completed = play("rollback")
+    assert completed.code == 0, completed.said
+    assert files() == before
+    assert held["failures"] == 0, held["outages"]
+    assert play("site").changed == dict.fromkeys(PAIR, 0) and play("status").code == 0
 
 
 @pytest.mark.parametrize("after", [1, 4])
@@ -42,20 +53,8 @@ def test_a_switchover_that_was_killed_leaves_one_owner_and_is_completed(lab, vip
     assert the_holder(lab, vip) == other(holder) and play("status").code == 0
 
 
-def test_a_removal_that_was_killed_is_completed_and_undone(lab, vip, holder, tmp_path):
-    with traffic(lab, vip, **UNBROKEN) as held, owners(lab, vip) as had:
-        killed("remove_loadbalancer", 1, tmp_path / "log", infinitt_host=holder)
-        removed = play("remove_loadbalancer", infinitt_host=holder)
-        back = play("site")
-    assert removed.code == 0 and back.code == 0, removed.said + back.said
-    assert held["failures"] == 0, held["outages"]
-    assert had["both"] == 0 and had["nobody"] < 1, had
-    assert play("status").code == 0
-
-
 def test_the_fault_of_a_drill_is_undone_when_the_controller_is_gone(lab, vip, holder, tmp_path):
     asked = {"infinitt_faults": "haproxy_hung", "infinitt_probe_host": "modality", "infinitt_confirm": vip}
-    lines = FAULT.read_text().splitlines()
-    (happens,) = (number for number, line in enumerate(lines, 1) if "- name: Let it happen" in line)
-    killed("failover_drill", f"{FAULT.name}:{happens}", tmp_path / "log", **asked, infinitt_report_dir=str(tmp_path))
+    happens = task("drill_fault.yml", "Let it happen")
+    killed("failover_drill", happens, tmp_path / "log", **asked, infinitt_report_dir=str(tmp_path))
     assert until(lambda: play("status").code == 0, 120)

@@ -17,8 +17,24 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from pair import FORWARDED, PAIR, REPOSITORY, UNBROKEN, holds, measured, other, owners, play, the_holder, traffic
+from interruptions import killed
+from pair import (
+    FORWARDED,
+    PAIR,
+    REPOSITORY,
+    UNBROKEN,
+    ansible,
+    holds,
+    measured,
+    other,
+    owners,
+    play,
+    the_holder,
+    traffic,
+    until,
+)
 
+NODES = ("pacs1", "pacs2")
 # A container has its machine's boot id, by which Ansible sees that a host has rebooted.
 BOOT_ID = r"""
 cat > /etc/systemd/system/lab-boot-id.service <<'EOF'
@@ -112,6 +128,38 @@ def test_the_holder_is_removed_and_brought_back_and_nobody_notices(lab, vip, hol
     assert play("status").code == 0
 
 
+def test_a_dead_standby_is_replaced_by_a_new_machine_of_its_name_and_nobody_notices(lab, vip, holder):
+    """Its disk and its programs are new. Its MAC address is the former one, as is that of a new virtual machine."""
+    dead = container(other(holder))
+    inspected = ["podman", "inspect", "--format", "{{json .Config.CreateCommand}}", dead]
+    created = json.loads(subprocess.run(inspected, capture_output=True, check=True).stdout)
+    with traffic(lab, vip, **UNBROKEN) as held:
+        for command in (["podman", "rm", "--force", "--time", "0", dead], created):
+            subprocess.run(command, capture_output=True, check=True)
+        assert until(lambda: ansible("ansible", other(holder), "--module-name", "ping")[0] == 0, 60)
+        assert play("status").code != 0
+        deployed = play("site")
+        assert deployed.code == 0, deployed.said
+        moved = play("switchover")
+    assert moved.code == 0, moved.said
+    assert held["failures"] == 0, held["outages"]
+    assert the_holder(lab, vip) == other(holder)
+    assert play("status").code == 0
+
+
+@pytest.mark.parametrize("after", [3, 6, 9])
+def test_a_removal_that_was_killed_is_completed_and_undone(lab, vip, holder, after, tmp_path):
+    with traffic(lab, vip, **UNBROKEN) as held, owners(lab, vip) as had:
+        killed("remove_loadbalancer", after, tmp_path / "log", infinitt_host=holder)
+        removed = play("remove_loadbalancer", infinitt_host=holder)
+        assert removed.code == 0, removed.said
+        back = play("site")
+    assert back.code == 0, back.said
+    assert held["failures"] == 0, held["outages"]
+    assert had["both"] == 0 and had["nobody"] < 1, had
+    assert play("status").code == 0
+
+
 @pytest.fixture
 def alone(holder, tmp_path):
     """The inventory without the other load balancer."""
@@ -136,3 +184,45 @@ def test_the_last_one_is_removed_by_force_alone_and_ends_what_it_carries(lab, vi
     assert not any(holds(lab[name], vip) for name in PAIR)
     for name in PAIR:
         assert lab[name].run("ls -d /etc/layer4 /usr/local/lib/layer4 /var/lib/pacs.loadbalancer").stdout == ""
+
+
+# What people find on the web and adapt: multicast, another router id, and the web alone.
+BY_HAND = """
+cat > /etc/keepalived/keepalived.conf <<'EOF'
+vrrp_instance PACS {{
+    interface eth0
+    virtual_router_id 99
+    priority {priority}
+    advert_int 1
+    virtual_ipaddress {{
+        {vip}/27
+    }}
+}}
+EOF
+cat > /etc/haproxy/haproxy.cfg <<'EOF'
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 50s
+    timeout server 50s
+listen web
+    bind :80
+    {servers}
+EOF
+systemctl enable --now haproxy keepalived
+systemctl restart haproxy keepalived
+"""
+
+
+def test_a_pair_that_was_built_by_hand_is_adopted_with_one_move_at_most(lab, vip):
+    """Nothing of ours is on it: the test before this one has removed it."""
+    servers = "\n    ".join(f"server {name} {lab[name].interface('eth0').addresses[0]}:80 check" for name in NODES)
+    for name, priority in zip(PAIR, (100, 150)):
+        lab[name].check_output("sh -ec %s", BY_HAND.format(vip=vip, priority=priority, servers=servers))
+    assert until(lambda: [name for name in PAIR if holds(lab[name], vip)] == ["lb2"], 20)
+    with traffic(lab, vip, timeout=3) as seen, owners(lab, vip) as had:
+        adopted = play("site")
+    assert adopted.code == 0, adopted.said
+    assert had["both"] == 0 and had["moves"] <= 1, had
+    assert len(seen["outages"]) <= 1 and seen["longest_silence_ms"] < 5000, seen["outages"]
+    assert play("status").code == 0 and play("site").changed == dict.fromkeys(PAIR, 0)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from interruptions import killed, task
 from pair import PAIR, module, other, play, the_holder, traffic
 
 # Made of the package from which it was installed. Arguments: what is added to the version, and the program in place of
@@ -61,6 +62,20 @@ def test_an_upgrade_stops_at_a_host_that_is_not_healthy_afterwards(lab, vip, hol
     assert stopped.code != 0 and f"{other(holder)} is not healthy after its upgrade" in stopped.said, stopped.said
     assert version(lab[other(holder)]).endswith("+broken") and version(lab[holder]) == before
     assert the_holder(lab, vip) == holder
+
+
+@pytest.mark.parametrize("last", ["Upgrade the pair's packages", "Restart what runs"])
+def test_an_upgrade_that_was_killed_is_completed(lab, vip, holder, offer, last, tmp_path):
+    offer("newer")
+    with traffic(lab, vip, timeout=3) as seen:
+        killed("upgrade", task("upgrade.yml", last), tmp_path / "log")
+        upgraded = play("upgrade")
+    assert upgraded.code == 0, upgraded.said
+    assert seen["failures"] == 0 and seen["longest_silence_ms"] < 1000, seen
+    assert play("status").code == 0
+    for name in PAIR:
+        assert version(lab[name]).endswith("+newer")
+        assert module(name, "pacs.loadbalancer.haproxy_info")["outdated"] == []
 
 
 def test_both_are_upgraded_and_nobody_notices(lab, vip, holder, offer):

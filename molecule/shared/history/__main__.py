@@ -46,7 +46,7 @@ class Rounds:
 
     def __init__(self, config: dict, history: TextIO) -> None:
         self._lab, self._history = Lab(config), history
-        self.operations, self.belief = available(), Belief(config["layer"])
+        self.operations, self.belief = available(), Belief(config["layer"], three=not config["third"])
         self.steps, self.failures = 0, []  # how many were done, and what to say of those that failed
         self._before: Runner | None = None
         self._opened: Opened = {}
@@ -64,7 +64,8 @@ class Rounds:
         short = generator.since_quiet(runner.steps, self.belief, self.operations)
         # What was broken comes last: of a long output, the end is what people see.
         said = (f"  {violation}"[:SAID_AT_MOST] for violation in violations)
-        self.failures.append("\n".join([f'make history STEPS="{" ".join(map(str, short))}"', *said]))
+        lab = f"LAYER={self.belief.layer} HOSTS={3 if self.belief.three else 2}"
+        self.failures.append("\n".join([f'make history {lab} STEPS="{" ".join(map(str, short))}"', *said]))
         return short
 
     def drawn(self, seed: int, count: int) -> list[Step]:

@@ -34,6 +34,7 @@ class Belief:
     """The lab after some steps."""
 
     layer: int
+    three: bool = False  # there are three load balancers from the beginning
     fault: str = ""  # the operation that took something from a load balancer; the one of the same name undoes it
     node_fault: str = ""  # the same for a node
     half: bool = False  # a run was killed, and none has completed its work since

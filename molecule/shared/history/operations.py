@@ -132,7 +132,7 @@ OPERATIONS: dict[str, Operation] = {
     # A third one comes, one of the two goes; then all is as it was.
     "third": Operation(
         (Playbook(third=True), removes("{host}", third=True), Playbook(third=True), THIRD_REMOVED),
-        lambda belief: belief.whole,
+        lambda belief: belief.whole and not belief.three,
         places=("holder", "other"),
         weight=1,
     ),

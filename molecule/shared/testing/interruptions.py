@@ -69,6 +69,20 @@ def killed_after(what, log, *arguments, playbook="site", **variables):
     return run, run.code == -signal.SIGKILL
 
 
+def killed(playbook, after, log, **variables):
+    """Run a playbook and kill it; fail where it came to its end before that."""
+    run, was_killed = killed_after(after, log, playbook=playbook, **variables)
+    assert was_killed, f"it was not killed after {after}: {run.said}"
+    print(f"killed after {after}: {changes(log)[-1]}")
+
+
+def task(file, words):
+    """The task of the role `infinitt` whose name begins so, as killed_after wants it."""
+    lines = (REPOSITORY / "roles/infinitt/tasks" / file).read_text().splitlines()
+    (found,) = (number for number, line in enumerate(lines, 1) if f"- name: {words}" in line)
+    return f"{file}:{found}"
+
+
 def changes(log):
     """The tasks that have changed something, as ``(file:line, host)``."""
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []

@@ -149,7 +149,7 @@ def owners(lab, vip):
     """Who has the address meanwhile, as the kernels say.
 
     When the block ends it is filled: ``both``, for how long two had it, and ``nobody``, for how long at most none had
-    it, in seconds.
+    it, in seconds; and ``moves``, how often one of them got it.
     """
     seen: dict[str, float] = {}
     for name in PAIR:
@@ -168,6 +168,7 @@ def owners(lab, vip):
         for line in lines:
             moment = datetime.datetime.fromisoformat(line[1 : line.index("]")]).replace(tzinfo=datetime.UTC)
             moments.append((moment.timestamp(), -1 if "Deleted" in line else 1))
+    seen["moves"] = sum(moment > began and change > 0 for moment, change in moments)
     number, since, seen["both"], seen["nobody"] = 0, began, 0.0, 0.0
     for moment, change in sorted([*moments, (time.time(), 0)]):
         if number > 1:

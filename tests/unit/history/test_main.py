@@ -42,7 +42,7 @@ class Runner:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    (tmp_path / "lab.json").write_text('{"layer": 4}')
+    (tmp_path / "lab.json").write_text('{"layer": 4, "third": {"lb3": "pacs-history-lb3"}}')
     for name, value in {"Runner": Runner, "Lab": dict, "RESULTS": tmp_path / "history.json"}.items():
         monkeypatch.setattr(command, name, value)
 
@@ -63,5 +63,13 @@ def test_what_was_broken_is_the_last_that_is_said_and_short(run, monkeypatch):
     steps = list(zip(range(3), generator.draw(7, Belief(4), command.available())))
     lines = said.splitlines()
     assert code == 1 and lines[1] == "3 steps, broken promises: 1"
-    assert lines[2].startswith("make history STEPS=") and lines[2].endswith(f'{steps[-1][1]}"')
+    assert lines[2].startswith("make history LAYER=4 HOSTS=2 STEPS=") and lines[2].endswith(f'{steps[-1][1]}"')
     assert lines[3] == "  two owners: lb1 and lb2" and len(lines[4]) == command.SAID_AT_MOST and len(lines) == 5
+
+
+def test_three_load_balancers_from_the_beginning_get_no_third_one_for_a_while(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(Runner, "breaks", 3)
+    (tmp_path / "lab.json").write_text('{"layer": 4, "third": {}}')
+    assert "make history LAYER=4 HOSTS=3 STEPS=" in run("--count", "5")[1]
+    drawn = generator.draw(7, Belief(4, three=True), command.available())
+    assert "third" not in {step.name for step, _number in zip(drawn, range(500))}
