@@ -22,6 +22,7 @@ from keepalived_guard.handover import TAKEOVER
 from namespaces import FakeHAProxy, Host, Switch, until
 
 LIB = pathlib.Path(__file__).parents[3] / "roles/keepalived/files/lib"
+FORGE = pathlib.Path(__file__).parents[3] / "molecule/shared/files/forge.py"
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden/layer4/lb1/keepalived.conf"
 # By the family of the load balancers' addresses: their network, and what the golden file has for the VIP's prefix.
 NETWORKS = {4: ("198.51.100.", "/24 dev eth0"), 6: ("2001:db8::", "/64 dev eth0 preferred_lft 0")}
@@ -318,7 +319,7 @@ def foreign(pair):
 
     def announce(*, source: str = machine.address, to: str, ttl: int = 255, router_id: int = 10) -> None:
         words = (source, to, str(ttl), str(router_id), pair[0].vip, str(INTERVAL), "25")
-        machine(sys.executable, str(pathlib.Path(__file__).with_name("forge.py")), *words)
+        machine(sys.executable, str(FORGE), *words)
 
     announce.machine = machine
     yield announce
