@@ -12,6 +12,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens import data
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.preflight import preflight_table as table
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen as screen
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_tables as tables
 
 
 def preflight_table(site, observed):
@@ -31,6 +32,10 @@ def status_screen(site, observed, hosts, now=None):
         now,
         certificates.ends(site, observed, now),
     )
+
+
+def status_tables(site, observed, hosts, now=None):
+    return tables(observed, site["services"], hosts, status.vips(site, observed), now)
 
 
 def status_data(site, observed, hosts, now=None):
@@ -55,4 +60,5 @@ class FilterModule:
             "status_data": status_data,
             "status_screen": status_screen,
             "status_summary": status_summary,
+            "status_tables": status_tables,
         }

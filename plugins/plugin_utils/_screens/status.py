@@ -50,14 +50,32 @@ def status_screen(
     ``others``: what those have answered that were not observed.
     """
     return page(
-        _vip_lines(observed, vips, time.time() if now is None else now, others or {}),
-        table([HOST_COLUMNS, *(_host_row(name, observed.get(name), (others or {}).get(name)) for name in hosts)]),
-        _node_lines(observed, services),
-        *_layer4_tables(observed),
+        *_tables(observed, services, hosts, vips, now, others or {}),
         certificate_table(certificates),
         section("Problems", problems),
         section("Notices", notices),
     )
+
+
+def status_tables(
+    observed: Observed, services: Sequence[Service], hosts: Sequence[str], vips: Sequence[str], now: float | None = None
+) -> str:
+    """The same without a verdict, for whoever says in words of his own what is wrong, or that nothing is."""
+    return page(*_tables(observed, services, hosts, vips, now, {}))
+
+
+def _tables(
+    observed: Observed,
+    services: Sequence[Service],
+    hosts: Sequence[str],
+    vips: Sequence[str],
+    now: float | None,
+    others: Mapping[str, Answer | None],
+) -> Iterator[list[str]]:
+    yield _vip_lines(observed, vips, time.time() if now is None else now, others)
+    yield table([HOST_COLUMNS, *(_host_row(name, observed.get(name), others.get(name)) for name in hosts)])
+    yield _node_lines(observed, services)
+    yield from _layer4_tables(observed)
 
 
 def _vip_lines(observed: Observed, vips: Sequence[str], now: float, others: Mapping[str, Answer | None]) -> list[str]:

@@ -17,7 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, span
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens import text
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.preflight import preflight_table
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.status import status_screen, status_tables
 
 SITE = site()
 FORWARDED = site(layer4=("dicom",))
@@ -102,6 +102,13 @@ def test_a_healthy_pair(observed):
         "dicom    pacs1           UP L4OK 2 h 3 min  UP L4OK 2 h 3 min  6\n"
         "dicom    pacs2 (backup)  UP L4OK 2 h 3 min  UP L4OK 2 h 3 min  0"
     )
+
+
+def test_a_deployment_ends_with_the_tables_of_what_it_has_observed(observed):
+    known = {name: {"haproxy": host["haproxy"], "keepalived": host["keepalived"]} for name, host in observed.items()}
+    shown = status_tables(known, SITE["services"], HOSTS, status.vips(SITE, known), NOW)
+    assert shown == screen(observed)
+    assert status_tables(known, SITE["services"], ("lb1", "lb3"), [VIP], NOW).count("not reached") == 1
 
 
 def test_no_holder(observed):
