@@ -53,7 +53,7 @@ class Runner:
         self._open: dict[str, str] = {}  # the places of operations that have not been undone
         self._mended: set[str] = set()  # those of them that a deployment has
         self._joined = 0.0  # when a node came back last
-        self._sampler = Sampler(lab.pid_files(), lab.vips, self._note)
+        self._sampler = Sampler(lab.pid_files(), lab.vips, self.note)
 
     def __enter__(self) -> Runner:
         missing = self._observe(wait="whole", seconds=WHOLE_AT_MOST, ask={"do": "ready"})["missing"]
@@ -107,15 +107,15 @@ class Runner:
         standing, cut = set(self._open), self._cut()
         owners = any(self._operations[name].excuses.owners for name in self._open)
         joining = began - self._joined < JOINS_FOR
-        self._note("step", step=str(step), host=host)
+        self.note("step", step=str(step), host=host)
         # A host is out of reach at some time within its action: it is not counted from before that to after it.
         if operation.cuts:
-            self._note("cut", host=host)
+            self.note("cut", host=host)
         for action in operation.does:
             self._do(action, step, host, must=before.whole or step.name == "completed")
         for name in operation.undoes:
             if self._open.pop(name, None) in cut:
-                self._note("join", host=host)
+                self.note("join", host=host)
         if any(step.name in other.undoes for other in self._operations.values()):
             self._open[step.name] = host
             self._mended.discard(step.name)
@@ -135,7 +135,7 @@ class Runner:
             opened_on=self._opened_on(),
             cut=sorted(cut),
         )
-        self._note("context", **dataclasses.asdict(context))
+        self.note("context", **dataclasses.asdict(context))
         violations = checker.check(self._events, context)
         self._placed = self._placed | checker.of(self._events, "placed")[-1]["nodes"]
         if violations:
@@ -156,7 +156,7 @@ class Runner:
             if (known := self._opened.get(event["number"]))
         }
 
-    def _note(self, event: str, **more) -> None:
+    def note(self, event: str, **more) -> None:
         self._note_all([{"t": time.time(), "event": event, **more}])
 
     def _note_all(self, events: list[dict]) -> None:
@@ -209,7 +209,7 @@ class Runner:
                     self._mended |= {name for name in self._open if self._operations[name].mended}
             if "--check" in playbook.options:
                 end["changed"] = {}  # what it would change
-            self._note(
+            self.note(
                 "run",
                 playbook=playbook.name,
                 **end,
@@ -233,10 +233,10 @@ class Runner:
             self._observe(wait="holder", seconds=10)
         else:
             seconds = WHOLE_AT_MOST if self._belief.whole else HALF_AT_MOST
-            self._note("settled", missing=self._observe(wait="whole", seconds=seconds)["missing"])
+            self.note("settled", missing=self._observe(wait="whole", seconds=seconds)["missing"])
         self._observe(ask={"do": "round", "seconds": ANSWERED_AT_MOST})
         seen = self._observe(ask={"do": "report", "since": time.time(), "silent": True})
-        self._note("placed", nodes=seen["paths"]["nodes"])
+        self.note("placed", nodes=seen["paths"]["nodes"])
         self._status()
 
     def _status(self) -> None:
@@ -247,4 +247,4 @@ class Runner:
             after = self._observe()["missing"]
             if end["code"] == 0 or after or not self._belief.whole:
                 break
-        self._note("status", code=end["code"], said=end["said"], before=before, after=after)
+        self.note("status", code=end["code"], said=end["said"], before=before, after=after)

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same few things again and again: what is promised once must hold the tenth time, and nothing grows."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+import pathlib
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from . import usage
+from .belief import Step
+from .checker import Violation, of
+from .runner import Runner
+
+# A cycle, and for how many seconds each of its steps stands at least: a load balancer that is away is away for so long
+# that whoever watches it must say so.
+STEPS = (
+    (("deploy:8043", "deploy:8044", "deploy:8045"), 45),
+    (("switchover",), 45),
+    (("drain@pacs1", "drain@pacs2"), 45),
+    (("active",), 45),
+    (("power_off@holder",), 180),
+    (("power_off_undone",), 60),
+)
+
+
+def cycles() -> Iterator[list[tuple[Step, int]]]:
+    """Yield one cycle after the other, without end: its steps, and their seconds."""
+    for number in itertools.count():
+        yield [(Step.parse(steps[number % len(steps)]), seconds) for steps, seconds in STEPS]
+
+
+def soak(runner: Runner, watch: usage.Usage, until: float) -> list[Violation]:
+    """Go through whole cycles until that time, whatever is broken; return all that was."""
+    broken: list[Violation] = []
+    with runner, watch:
+        for cycle in cycles():
+            if time.time() > until:
+                break
+            for step, seconds in cycle:
+                began = time.time()
+                broken += runner.step(step)
+                threading.Event().wait(max(began + seconds - time.time(), 0))
+    return broken
+
+
+def summary(history: pathlib.Path, least: float) -> tuple[list[str], list[str]]:
+    """Return what the clients have seen and what the daemons used, a line each, and what grows. ``least``: seconds that
+    a daemon must have lived."""
+    events = [json.loads(line) for line in history.read_text().splitlines()]
+    clients = collections.Counter(event["event"] for event in events if "kind" in event)
+    answers = [event for event in of(events, "answer") if "waited" in event]
+    used = of(events, "used")
+    lines = [
+        f"associations: {clients['opened']} opened, {clients['closed']} closed, {clients['broken']} broken,"
+        f" {clients['opened'] - clients['closed'] - clients['broken']} open at the end",
+        f"answers: {clients['answer']}, longest wait {max((event['waited'] for event in answers), default=0):.2f} s;"
+        f" visits that failed: {clients['failed']}",
+        *_table(used),
+    ]
+    return lines, usage.growing(used, least)
+
+
+def _table(used: Iterable[Mapping]) -> Iterator[str]:
+    lives: dict[tuple[str, str], list[Mapping]] = {}
+    for event in used:
+        lives.setdefault((event["host"], event["unit"]), []).append(event)
+    for (host, unit), life in sorted(lives.items()):
+        memory = [event["memory"] / 1024 for event in life]
+        descriptors = [event["descriptors"] for event in life]
+        yield (
+            f"{host} {unit:26} {min(memory):6.1f} to {max(memory):6.1f} MiB, at the end {memory[-1]:6.1f};"
+            f" descriptors {min(descriptors)} to {max(descriptors)}, at the end {descriptors[-1]}"
+        )

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The cycle of `make soak`, and whether a daemon's memory or descriptors grow."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+
+import pytest
+from history import generator, soak, usage
+from history.belief import Belief
+from history.operations import OPERATIONS
+
+
+def test_each_cycle_is_possible_and_leaves_all_as_it_was():
+    for cycle in itertools.islice(soak.cycles(), 6):
+        belief = Belief(4)
+        for step, _seconds in cycle:
+            belief = generator.after(step, belief, OPERATIONS)
+        assert belief == Belief(4)
+
+
+def life(memory, descriptors=lambda _number: 20, unit="layer4", process=7):
+    return [
+        {
+            "t": 10.0 * number,
+            "host": "lb1",
+            "unit": unit,
+            "process": process,
+            "memory": memory(number),
+            "descriptors": descriptors(number),
+        }
+        for number in range(300)
+    ]
+
+
+@pytest.mark.parametrize(
+    "events, found",
+    [
+        (life(lambda number: 20000 + number % 7 * 900), []),
+        (life(lambda number: 20000 + number * 60), ["layer4 on lb1 grows from 22.4 to 34.2 MiB"]),
+        (life(lambda _number: 20000, lambda number: 20 + number // 20), ["has 22 descriptors, and 32 at the end"]),
+        # Each is a new one: whatever it has, it has not kept.
+        (life(lambda number: 20000)[:150] + life(lambda number: 90000, process=8)[150:], []),
+    ],
+)
+def test_what_grows_is_named(events, found):
+    said = usage.growing(events, 1000)
+    assert len(said) == len(found) and all(part in line for part, line in zip(found, said))
+
+
+def test_what_did_not_live_long_enough_is_not_judged():
+    assert usage.growing(life(lambda number: 20000 + number * 60), 5000) == []
+
+
+def test_daemons_of_others_are_not_read():
+    printed = "haproxy 12 30000 45\nssh 3 9000 5\nlayer4-records 40 8000 9\ncron \nprometheus-node-exporter 5 1 2\n"
+    assert [unit for unit, *_used in usage.read(printed)] == ["haproxy", "layer4-records", "prometheus-node-exporter"]
+
+
+def test_the_command_on_the_hosts_is_understood_by_a_shell():
+    subprocess.run(["sh", "-n", "-c", usage.USED], check=True)
+
+
+def test_the_summary_accounts_for_every_association(tmp_path):
+    clients = [{"t": 1.0, "event": "opened", "kind": "echo", "number": number} for number in (1, 2, 3)]
+    clients += [{"t": 2.0, "event": "answer", "kind": "echo", "number": 1, "waited": 0.25}]
+    clients += [{"t": 3.0, "event": "closed", "kind": "echo", "number": 1, "answers": 1}]
+    used = [{"event": "used", **event} for event in life(lambda number: 20480)]
+    (tmp_path / "history").write_text("".join(json.dumps(event) + "\n" for event in clients + used))
+    lines, growing = soak.summary(tmp_path / "history", 1000)
+    assert lines[0] == "associations: 3 opened, 1 closed, 0 broken, 2 open at the end"
+    assert lines[1] == "answers: 1, longest wait 0.25 s; visits that failed: 0"
+    assert "20.0 to   20.0 MiB" in lines[2] and growing == []
