@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history interruptions operations bench build docs golden render shell down setup sanity artefact tower
+.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations bench build docs golden render shell down setup sanity artefact tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
@@ -15,6 +15,7 @@ help:
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
 	@echo "make operations            what people do to the pair: ways back, upgrades, reboots and removals too: [LAYER=4]"
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4] [HOSTS=2], or STEPS=\"...\""
+	@echo "make soak                  the same changes and losses again and again, for an hour: [MINUTES=60] [LAYER=4]"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
@@ -52,6 +53,7 @@ test-all: test interruptions operations
 	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
+	@$(MAKE) soak
 
 # The list of linters is .pre-commit-config.yaml.
 lint: export PRE_COMMIT_HOME := $(CURDIR)/.build/pre-commit
@@ -97,6 +99,17 @@ else
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
 	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
 endif
+
+# Its lab is that of `make history`. What it measured is drawn for docs/benchmarks.md.
+soak: export PACS_LAB := history
+soak: export PACS_LAYER := $(or $(LAYER),4)
+soak: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml
+soak: export PYTHONPATH := molecule/shared
+soak: setup
+	@$(IN_A_LAB) \
+	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
+	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
+	python -m history soak .build/history/lab.json --minutes $(or $(MINUTES),60)
 
 # In the lab "spare". Nothing of it is drawn by a seed, and all of it takes most of an hour. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare
