@@ -11,6 +11,7 @@ import time
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import (
     handover,
     members,
+    mirror,
     preflight,
     promises,
     status,
@@ -21,6 +22,10 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._screens.text im
 
 def infinitt_forgotten(site):
     return [sentence(problem) for problem in members.forgotten(site)]
+
+
+def infinitt_unmirrored(site, observed):
+    return [sentence(problem) for problem in mirror.incomplete(site, observed)]
 
 
 def infinitt_preflight(site, observed, require):
@@ -85,6 +90,7 @@ class FilterModule:
             "infinitt_kept": infinitt_kept,
             "infinitt_preflight": infinitt_preflight,
             "infinitt_removal": infinitt_removal,
+            "infinitt_unmirrored": infinitt_unmirrored,
             "infinitt_verify": infinitt_verify,
             "status_problems": status_problems,
             "haproxy_settled": verify.haproxy_settled,

@@ -17,14 +17,13 @@ from .actions import Action, Both, Playbook, Shell, Tasks
 from .belief import Belief, Step
 from .checker import Context, Violation
 from .generator import Operations
-from .lab import Lab, Running
+from .lab import Lab
 from .operation import Operation
 from .operations import THIRD_REMOVED
 from .sampler import Sampler
 
 PLAYBOOK_AT_MOST = 600  # seconds: a machine may be busy; what hangs takes longer
 WHOLE_AT_MOST = 60  # seconds until all is well again
-REPAIRED_AT_MOST = 40  # seconds until a mirror has what it lacked
 HALF_AT_MOST = 15  # seconds that a pair is given to become whole, of which that is not promised
 ANSWERED_AT_MOST = 40  # seconds until each association has had an answer, or has ended
 JOINS_FOR = 45  # seconds after a step in which a node came back: it takes its clients within 30 s
@@ -192,11 +191,11 @@ class Runner:
     def _play(self, playbooks: list[Playbook], step: Step, host: str, must: bool) -> None:
         """Run playbooks side by side."""
         before = self._lab.look()
-        until = time.time() + REPAIRED_AT_MOST
-        running, ended = self._run(playbooks, step, host)
-        # A refusal that says that the mirror repairs itself within 30 s: whoever reads it tries again.
-        while must and any("[mirror_incomplete]" in end["said"] for end in ended) and time.time() < until:
-            running, ended = self._run(playbooks, step, host)
+        running = [
+            self._lab.start(playbook, f"{len(self.steps):02}-{step.name}-{number}", step, host)
+            for number, playbook in enumerate(playbooks)
+        ]
+        ended = [run.end(PLAYBOOK_AT_MOST) for run in running]
         after = self._lab.look()
         differing = {key for key in before | after if before.get(key) != after.get(key)}
         for playbook, run, end in zip(playbooks, running, ended):
@@ -219,13 +218,6 @@ class Runner:
                 missing=[] if end["code"] else self._observe(wait="whole", seconds=5)["missing"],
                 differing=sorted(differing),
             )
-
-    def _run(self, playbooks: list[Playbook], step: Step, host: str) -> tuple[list[Running], list[dict]]:
-        running = [
-            self._lab.start(playbook, f"{len(self.steps):02}-{step.name}-{number}", step, host)
-            for number, playbook in enumerate(playbooks)
-        ]
-        return running, [run.end(PLAYBOOK_AT_MOST) for run in running]
 
     def _settle(self) -> None:
         """Wait until what the step caused has happened, and ask for it."""

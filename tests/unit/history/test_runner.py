@@ -11,7 +11,6 @@ import json
 import types
 
 import pytest
-from history import runner
 from history.belief import Belief, Step
 from history.operations import OPERATIONS
 from history.runner import Runner
@@ -89,33 +88,6 @@ class Mended(Lab):
     def start(self, playbook, _name, _step=None, _host=""):
         self.well = self.well or playbook.name == "site"
         return super().start(playbook, _name, _step, _host)
-
-
-class Repairing(Lab):
-    """Its mirror lacks something at first, which it gets back by itself."""
-
-    lacks = 1
-
-    def start(self, playbook, name, step=None, host=""):
-        run = super().start(playbook, name, step, host)
-        if playbook.name != "site" or not self.lacks:
-            return run
-        self.lacks -= 1
-        refused = {**run.end(0), "code": 2, "changed": {}, "said": "The mirror repairs itself. [mirror_incomplete]"}
-        return types.SimpleNamespace(site={}, end=lambda _seconds: refused)
-
-
-def test_who_reads_that_the_mirror_repairs_itself_tries_again():
-    lab = Repairing()
-    with Runner(lab, OPERATIONS, Belief(4), io.StringIO()) as runner:
-        assert runner.run([Step.parse("deploy:8043")], float("inf")) == [] and not lab.lacks
-
-
-def test_a_mirror_that_does_not_repair_itself_is_a_broken_promise(monkeypatch):
-    monkeypatch.setattr(runner, "REPAIRED_AT_MOST", 0)
-    with Runner(Repairing(), OPERATIONS, Belief(4), io.StringIO()) as its:
-        (violation,) = its.run([Step.parse("deploy:8043")], float("inf"))
-    assert violation.promise == "failed"
 
 
 def test_a_deployment_mends_what_was_stopped():
