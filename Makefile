@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations bench build docs golden render shell down setup sanity artefact tower
+.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations bench build docs golden render shell down setup sanity artefact controller tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
@@ -16,6 +16,7 @@ help:
 	@echo "make operations            what people do to the pair: ways back, upgrades, reboots and removals too: [LAYER=4]"
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4] [HOSTS=2], or STEPS=\"...\""
 	@echo "make soak                  the same changes and losses again and again, for an hour: [MINUTES=60] [LAYER=4]"
+	@echo "make controller            set up a stand-in for the API of AWX, and run its job templates"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
@@ -153,6 +154,18 @@ build:
 artefact:
 	@tools/setup.sh venv
 	@pytest --quiet tests/artefact
+
+# awx.awx, ansible-builder and ansible-rulebook are for this alone, and have a directory of their own.
+controller: .build/controller
+	@pytest --quiet tests/controller
+
+.build/controller: tests/controller/requirements.txt tests/controller/collections.txt
+	@tools/setup.sh venv
+	@tools/step.sh "Installing awx.awx, ansible-builder and ansible-rulebook" sh -ec 'python3 -m venv --clear $@; \
+	$@/bin/pip --disable-pip-version-check install --requirement $<; \
+	$@/bin/pip --disable-pip-version-check download --no-deps --dest $@/wheels --requirement tests/controller/collections.txt; \
+	$@/bin/python tools/unpack.py $@/wheels ansible_collections/awx/ $@/collections'
+	@touch $@
 
 tower: setup
 	@pytest --quiet --exitfirst tests/tower

@@ -30,7 +30,7 @@ WITH_LAB = {"tower": ["make", "tower"]} | {
 }  # each in the lab of its name
 WITHOUT_LAB = {"unit": ["make", "unit"]}
 # None of these watches a clock: they take what the others leave of the processors.
-BESIDE = {target: ["nice", "make", target] for target in ("sanity", "lint", "artefact")}
+BESIDE = {target: ["nice", "make", target] for target in ("sanity", "lint", "artefact", "controller")}
 # The longest first, so that the two ends of the run come close together; one that is not named here comes before them.
 LONGEST_FIRST = ("default", "associations", "history", "doors", "single", "failover", "tower")
 
