@@ -3,7 +3,7 @@
 #
 # usage: build.sh IMAGE RELEASE CACHE
 #   IMAGE    a stage of the Containerfile beside this script
-#   RELEASE  Debian's code name, such as bookworm
+#   RELEASE  Debian's code name, such as bookworm, or sid
 #   CACHE    directory for the locks: labs that are created at the same time share images, and build each once
 set -eu
 
@@ -20,7 +20,8 @@ host_release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Created-By: Packages' |
   awk -F'|' -v host="$host_release" -v release="$release" '
     $1 !~ /^(Debian|\$\(ORIGIN\))$/ { next }
-    $3 == host || index($3, host "-") == 1 { sub(host, release, $3); print "deb", $2, $3, $4 }' >"$scratch/sources"
+    # sid is one suite: it has no updates and no security.
+    $3 == host || index($3, host "-") == 1 && release != "sid" { sub(host, release, $3); print "deb", $2, $3, $4 }' >"$scratch/sources"
 apt-config dump | grep -E '^Acquire::(https?|ftp|Check-|Languages|Retries)' >"$scratch/apt.conf" || :
 certificates=/etc/ssl/certs/ca-certificates.crt
 
