@@ -21,6 +21,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import (
     modalities,
     notify,
     sources,
+    systems,
     vips,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import nodes as nodes_
@@ -93,6 +94,14 @@ def build(
     if site_nodes and vip and not its_services and not problems:
         problems.note("infinitt_services", "disables every service", "leave at least one enabled")
     its_metrics = metrics.read(problems, given["infinitt_metrics"])
+    for name, host in hosts.items():
+        systems.check(
+            problems,
+            name,
+            host.get("facts") or {},
+            node_exporter=bool(its_metrics and its_metrics.node_exporter),
+            unattended_upgrades=given["infinitt_unattended_upgrades"],
+        )
     own_ports = {peers_port: "HAProxy's peers"}
     if its_metrics and its_metrics.node_exporter:
         own_ports[its_metrics.node_exporter] = "node_exporter"
