@@ -10,17 +10,28 @@ import subprocess
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused
 
+# Each prints a line "NAME installed" for a package that is, and another one, or none, for one that is not.
+QUERIES = (
+    ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
+    ["rpm", "--query", "--queryformat=%{NAME} installed\n"],
+)
+
 
 def missing(packages: list[str]) -> list[str]:
-    """Return those packages that dpkg does not call installed."""
+    """Return those packages that the system's own records do not call installed."""
     if not packages:
         return []
-    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages]
-    try:
-        shown = subprocess.run(
-            query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=False
-        ).stdout
-    except FileNotFoundError:
-        raise Refused("There is no dpkg-query here: packages can be looked for on Debian and its kin alone.") from None
-    installed = {line.split()[0] for line in shown.splitlines() if line.endswith(" installed")}
-    return [name for name in packages if name not in installed]
+    for query in QUERIES:
+        try:
+            shown = subprocess.run(
+                [*query, *packages],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                universal_newlines=True,
+                check=False,
+            ).stdout
+        except FileNotFoundError:
+            continue
+        installed = shown.splitlines()
+        return [name for name in packages if name + " installed" not in installed]
+    raise Refused("There is neither dpkg-query nor rpm here, so nobody knows which packages are installed.")

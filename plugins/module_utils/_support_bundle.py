@@ -32,7 +32,7 @@ COMMANDS = {
     "versions/kernel.txt": ["uname", "-a"],
     "versions/system.txt": ["cat", "/etc/os-release"],
     "versions/python.txt": ["/usr/bin/python3", "--version"],
-    "versions/packages.txt": ["dpkg-query", "--show"],
+    "versions/packages.txt": ["sh", "-c", "dpkg-query --show || rpm --query --all"],
     "network/addresses.json": ["ip", "-j", "address"],
     "network/routes.txt": ["ip", "route"],
     "network/routes6.txt": ["ip", "-6", "route"],

@@ -67,8 +67,11 @@ LIMITS = {
 }
 
 
-def units() -> dict[str, str]:
-    """All that the roles write for systemd, by path in its directory."""
+FAMILIES = ("Debian", "RedHat")
+
+
+def units(family: str) -> dict[str, str]:
+    """All that the roles write for systemd on systems of that family, by path in its directory."""
     found = {}
     for role in ("haproxy", "keepalived", "layer4", "monitoring"):
         directory = REPOSITORY / "roles" / role
@@ -80,16 +83,17 @@ def units() -> dict[str, str]:
         )
         templates.filters["dirname"] = os.path.dirname
         written = yaml.safe_load((directory / "vars/main.yml").read_text())
+        values = {**VALUES, f"__{role}_system": yaml.safe_load((directory / f"vars/{family}.yml").read_text())}
         for value in written.values():
             for file in value if isinstance(value, list) else []:
                 path = jinja2.Template(file["path"]).render(written) if isinstance(file, dict) else ""
                 if path.startswith(DIRECTORY):
                     (name,) = re.findall(r"builtin.(?:file|template)', '([^']+)'", file["content"])
-                    found[path.removeprefix(DIRECTORY)] = templates.get_template(name).render(VALUES)
+                    found[path.removeprefix(DIRECTORY)] = templates.get_template(name).render(values)
     return found
 
 
-UNITS = units()
+UNITS = units("Debian")
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
 
 
@@ -99,10 +103,12 @@ def capabilities(unit: str) -> set[str]:
 
 
 @needs_systemd
-def test_systemd_understands_every_unit_and_drop_in(tmp_path):
-    assert {*WRITTEN.values(), "keepalived-guard.service", "haproxy-renewal.path"} <= set(UNITS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_systemd_understands_every_unit_and_drop_in(family, tmp_path):
+    texts = units(family)
+    assert {*WRITTEN.values(), "keepalived-guard.service", "haproxy-renewal.path"} <= set(texts)
     asked = set()
-    for name, text in UNITS.items():
+    for name, text in texts.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
