@@ -18,6 +18,7 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbou
 SETTINGS = (
     "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established",
     "/etc/nftables.conf",
+    "/etc/sysconfig/nftables.conf",
     "/etc/nftables/**",
     "/etc/nftables.d/**",
 )
@@ -47,6 +48,7 @@ def gather(interfaces: list[str], addresses: list[str], timeout: float) -> dict:
         "settings": settings,
         "wireguard": _has_wireguard(),
         "unwritable": _unwritable(WRITTEN),
+        "haproxy_version": _haproxy_version(),
     }
 
 
@@ -62,6 +64,16 @@ def _unwritable(paths: tuple[str, ...]) -> dict[str, str]:
         elif its.f_blocks and its.f_bfree * its.f_frsize < ROOM:  # some file systems do not count
             found[path] = "full"
     return found
+
+
+def _haproxy_version(program: str = "/usr/sbin/haproxy") -> str:
+    """Return the version that is installed, such as 2.6.12; empty where none is."""
+    try:
+        shown = subprocess.run([program, "-v"], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return ""
+    found = re.search(r" version ([0-9]+(?:\.[0-9]+)+)", shown)
+    return found.group(1) if found else ""
 
 
 def _listeners() -> list[str]:

@@ -73,6 +73,11 @@ unwritable:
   type: dict
   returned: success
   sample: {/etc/haproxy: full}
+haproxy_version:
+  description: The version of the installed HAProxy; empty where there is none.
+  type: str
+  returned: success
+  sample: 2.6.12
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -162,6 +162,7 @@ def before(names=HOSTS):
             "settings": [],
             "wireguard": False,
             "unwritable": {},
+            "haproxy_version": "2.6.12",
         }
         for name in names
     }

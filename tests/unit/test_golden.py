@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from programs import INTERFACE, haproxy_says, in_namespace, keepalived_says
+from programs import INTERFACE, haproxies, haproxy_says, in_namespace, keepalived_says
 from rendering import REPOSITORY, render_inventory
 
 GOLDEN = {path.name: path for path in sorted((Path(__file__).parent / "golden").iterdir())}
@@ -57,10 +57,10 @@ def test_render_refuses_an_inventory_without_load_balancers(tmp_path):
 # --- the real programs ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
+@pytest.mark.parametrize("program", haproxies())
 @pytest.mark.parametrize("name", GOLDEN)
-def test_haproxy_accepts_it(name):
-    code, said = haproxy_says(GOLDEN[name] / "lb1/haproxy.cfg")
+def test_every_haproxy_accepts_it(name, program):
+    code, said = haproxy_says(GOLDEN[name] / "lb1/haproxy.cfg", program)
     assert code == 0 and "WARNING" not in said, said
 
 

@@ -12,6 +12,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis impor
     forwarding,
     mirror,
     nodes,
+    versions,
     vip,
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import Observed, Site
@@ -27,6 +28,7 @@ def problems(site: Site, observed: Observed, require: str, now: float = 0) -> li
     found: list[Problem] = []
     for name, host in observed.items():
         found += nodes.silent(name, site, host["endpoints"], require)
+        found += versions.unsuitable(name, host)
         found += daemons.unwritable(name, host["unwritable"])
         found += daemons.port_taken(name, site["hosts"][name]["ports"], host["listeners"])
         found += vip.peer_unreachable(name, site, observed)

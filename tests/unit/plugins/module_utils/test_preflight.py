@@ -38,6 +38,22 @@ def test_directories_that_are_full_or_read_only(tmp_path):
     assert _preflight._unwritable((fine,)) == {}
 
 
+@pytest.mark.parametrize(
+    "said, version",
+    [
+        ("HAProxy version 2.6.12-1+deb12u4 2025/10/14 - https://haproxy.org/", "2.6.12"),
+        ("HAProxy version 3.5-dev5 2026/08/21", "3.5"),
+        ("something else", ""),
+    ],
+)
+def test_the_installed_haproxy_says_its_version(said, version, tmp_path):
+    program = tmp_path / "haproxy"
+    assert _preflight._haproxy_version(str(program)) == ""
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    assert _preflight._haproxy_version(str(program)) == version
+
+
 def test_a_kernel_has_wireguard_loaded_built_in_or_as_a_module(tmp_path):
     release = tmp_path / os.uname().release
     release.mkdir()

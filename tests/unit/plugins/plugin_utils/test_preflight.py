@@ -165,6 +165,16 @@ def test_a_file_system_that_is_full_or_read_only(observed):
     assert problem.text == "Nothing can be written on lb2: /etc/haproxy is full and /var/lib is read-only."
 
 
+@pytest.mark.parametrize(
+    "version, refused", [("", False), ("2.4.0", False), ("3.2.26", False), ("2.2.9", True), ("3.3.1", True)]
+)
+def test_an_haproxy_that_cannot_load_what_would_be_written_is_refused(version, refused, observed):
+    observed["lb2"]["haproxy_version"] = version
+    said = [(problem.code, problem.text) for problem in problems(observed)]
+    text = f"lb2 has HAProxy {version}, and what would be written is for 2.4 to 3.2."
+    assert said == [("haproxy_unsuitable", text)] * refused
+
+
 def test_our_tables_in_the_sites_own_rules(observed):
     observed["lb1"]["settings"] = [
         TIMEOUT + "432000",
