@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import ValidationError
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._survey import survey
@@ -17,7 +17,7 @@ SPECS = Path(__file__).parents[2] / "roles/infinitt/meta/argument_specs.yml"
 
 def infinitt_survey(questions):
     """Return the survey of a job template: see infinitt_survey.yml."""
-    specs = yaml.safe_load(SPECS.read_text(encoding="utf-8"))
+    specs = DataLoader().load_from_file(str(SPECS))
     try:
         return survey(questions, specs["argument_specs"]["main"]["options"])
     except ValidationError as error:
