@@ -3,17 +3,18 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations bench build docs golden render shell down setup sanity artefact controller tower
+.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations eyes bench build docs golden render shell down setup sanity artefact controller tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
 	@echo "make test                  every test"
-	@echo "make test-all              and what takes hours: interruptions, operations, history for an hour, and its mutants, each of which it must catch"
+	@echo "make test-all              and what takes hours: interruptions, operations, eyes, history for an hour, and its mutants, each of which it must catch"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
 	@echo "make operations            what people do to the pair: ways back, upgrades, reboots and removals too: [LAYER=4]"
+	@echo "make eyes                  every alert, with its fault: a quarter of an hour"
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4] [HOSTS=2], or STEPS=\"...\""
 	@echo "make soak                  the same changes and losses again and again, for an hour: [MINUTES=60] [LAYER=4]"
 	@echo "make controller            set up a stand-in for the API of AWX, and run its job templates"
@@ -50,7 +51,7 @@ demo: setup
 test: setup
 	@python tools/test.py
 
-test-all: test interruptions operations
+test-all: test interruptions operations eyes
 	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
@@ -129,7 +130,12 @@ operations: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose \
 	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade removals))
 
-# Matplotlib is for this alone and has a virtual environment of its own. The lab is removed in any case.
+# `make test` has a third of it. What the dashboard's queries found is drawn: docs/dashboard.svg.
+eyes: .build/bench
+	@EYES=all $(MAKE) scenario NAME=eyes
+	@.build/bench/bin/python bench/dashboard.py .build/results/eyes.json docs/dashboard.svg
+
+# Matplotlib is for two pictures alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
 bench: export LOAD_BEFORE := $(shell cut -d" " -f1 /proc/loadavg)
 bench: export ANSIBLE_INVENTORY := inventory/lab

@@ -17,10 +17,17 @@ import threading
 
 
 class Webhook(http.server.BaseHTTPRequestHandler):
-    """``server.answers``: the codes of the next answers; then 204. ``server.got``: headers and JSON of each request."""
+    """``server.answers``: the codes of the next answers; then 204. ``server.got``: headers and JSON of each request.
+
+    ``server.open``: while it is not set, who comes waits for it and gets no answer; ``server.held``: what they wanted.
+    """
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.server.open.is_set():
+            self.server.held.append(json.loads(body))
+            self.server.open.wait()
+            return
         self.server.got.append((self.command, dict(self.headers), json.loads(body)))
         self.send_response(self.server.answers.pop(0) if self.server.answers else 204)
         self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
@@ -85,10 +92,12 @@ class Threaded(socketserver.ThreadingTCPServer):
 
 
 @contextlib.contextmanager
-def serving(handler, context=None):
+def serving(handler, context=None, address=("127.0.0.1", 0)):
     """Yield a server of that handler; ``context``: of its TLS, which a webhook speaks from the first byte on."""
-    with Threaded(("127.0.0.1", 0), handler) as server:
+    with Threaded(address, handler) as server:
         server.got, server.answers, server.refuses, server.context = [], [], set(), context
+        server.open, server.held = threading.Event(), []
+        server.open.set()
         server.server_port = server.server_address[1]
         if context and handler is Webhook:
             server.socket = context.wrap_socket(server.socket, server_side=True)

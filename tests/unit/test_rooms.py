@@ -77,7 +77,7 @@ PROGRAMS = {
         {"advert", "conf", "judge", "moves", "successor"},
         {"_keepalived", "events", "system"},
     ),
-    "monitoring/files/lib/loadbalancer": ({"events"}, {"channels"}),
+    "monitoring/files/lib/loadbalancer": ({"events", "samples"}, {"channels"}),
 }
 OPENING = {"asyncio", "os", "pathlib", "select", "selectors", "subprocess", "threading", "time"}
 

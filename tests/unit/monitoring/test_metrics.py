@@ -50,6 +50,14 @@ def test_what_a_holder_and_a_standby_say():
     assert not [name for name in holder if name.startswith("pacs_problems")]
 
 
+def test_a_host_whose_keepalived_is_stopped_still_says_that_it_does_not_hold_the_vip():
+    def stop(host):
+        host["keepalived"].update(running=False, instances=[], addresses={})
+
+    found = series(seen("lb1", STANDBY, stop))
+    assert found["pacs_keepalived_running"] == 0 and found[f'pacs_vip_held{{vip="{VIP}"}}'] == 0
+
+
 def test_what_is_wrong():
     found = series(full())
     assert found['pacs_problems{code="node_down"}'] == 1

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw panels of monitoring/dashboard.json from what a Prometheus answered in the scenario `eyes`.
+
+usage: dashboard.py ANSWERS PICTURE
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+from matplotlib import pyplot
+
+# In two columns.
+PANELS = (
+    "Problems",
+    "VRRP",
+    "Checks of the nodes",
+    "What a modality is answered",
+    "Connections that the kernel forwards",
+    "New sessions",
+    "Bytes through the kernel",
+    "Mirror",
+)
+STATES = {
+    "VRRP": {0: ("cannot take over", "#c4162a"), 1: ("standby", "#3274d9"), 2: ("active", "#37872d")},
+    "Checks of the nodes": {0: ("down", "#c4162a"), 1: ("up", "#37872d")},
+}
+GAP = 3  # steps without a value, after which a line is interrupted
+
+
+def named(legend: str, metric: dict[str, str]) -> str:
+    return re.sub(r"{{(\w+)}}", lambda found: metric.get(found[1], ""), legend)
+
+
+def points(values: list[list], began: float) -> list[tuple[float, float]]:
+    """Minutes since the beginning, and values."""
+    return [((moment - began) / 60, float(value)) for moment, value in values]
+
+
+def draw_states(axes, panel: dict, began: float, step: float) -> None:
+    """A row for each series, coloured by its value; nothing where nothing is known."""
+    rows = [(target["legend"], its) for target in panel["targets"] for its in target["series"]]
+    for place, (_legend, its) in enumerate(rows):
+        known = points(its["values"], began)
+        for value, (_word, colour) in STATES[panel["title"]].items():
+            axes.broken_barh([(at, step) for at, its in known if its == value], (place - 0.4, 0.8), color=colour)
+    axes.set_yticks(range(len(rows)), [named(legend, its["metric"]) for legend, its in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    for word, colour in STATES[panel["title"]].values():
+        axes.barh(0, 0, color=colour, label=word)
+
+
+def draw_lines(axes, panel: dict, began: float, step: float) -> None:
+    for target in panel["targets"]:
+        for its in target["series"]:
+            at, values = [], []
+            for moment, value in points(its["values"], began):
+                if at and moment - at[-1] > GAP * step:
+                    at.append(moment)
+                    values.append(float("nan"))
+                at.append(moment)
+                values.append(value)
+            axes.plot(at, values, linewidth=1, label=named(target["legend"], its["metric"]))
+
+
+def main(answers: str, picture: str) -> None:
+    pyplot.rcParams.update({"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "dashboard"})
+    with open(answers, encoding="utf-8") as file:
+        found = json.load(file)
+    began, ended, step = found["began"], found["ended"], found["step"] / 60
+    panels = {panel["title"]: panel for panel in found["panels"]}
+    figure, places = pyplot.subplots(len(PANELS) // 2, 2, figsize=(12, 2.6 * len(PANELS) / 2), sharex=True)
+    for axes, title in zip(places.flat, PANELS):
+        (draw_states if title in STATES else draw_lines)(axes, panels[title], began, step)
+        axes.set_title(title, loc="left", fontweight="bold", fontsize=9)
+        axes.set_xlim(0, (ended - began) / 60)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=6, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.12))
+    for axes in places[-1]:
+        axes.xaxis.set_tick_params(labelbottom=True)
+        axes.set_xlabel("minutes", loc="right")
+    figure.tight_layout()
+    figure.savefig(picture, metadata={"Date": None, "Creator": None}, facecolor="white")
+    # Matplotlib ends lines with spaces.
+    with open(picture, encoding="utf-8") as file:
+        lines = [line.rstrip() for line in file]
+    with open(picture, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
