@@ -20,7 +20,7 @@ PANELS = (
     "VRRP",
     "Checks of the nodes",
     "What a modality is answered",
-    "Connections that the kernel forwards",
+    "Who calls",
     "New sessions",
     "Bytes through the kernel",
     "Mirror",
@@ -41,13 +41,24 @@ def points(values: list[list], began: float) -> list[tuple[float, float]]:
     return [((moment - began) / 60, float(value)) for moment, value in values]
 
 
+def spans(moments: list[float], step: float) -> list[tuple[float, float]]:
+    """Join moments that follow each other: where each span begins, and how long it is."""
+    found: list[tuple[float, float]] = []
+    for at in moments:
+        if found and at - sum(found[-1]) < step / 2:
+            found[-1] = (found[-1][0], at + step - found[-1][0])
+        else:
+            found.append((at, step))
+    return found
+
+
 def draw_states(axes, panel: dict, began: float, step: float) -> None:
     """A row for each series, coloured by its value; nothing where nothing is known."""
     rows = [(target["legend"], its) for target in panel["targets"] for its in target["series"]]
     for place, (_legend, its) in enumerate(rows):
         known = points(its["values"], began)
         for value, (_word, colour) in STATES[panel["title"]].items():
-            axes.broken_barh([(at, step) for at, its in known if its == value], (place - 0.4, 0.8), color=colour)
+            axes.broken_barh(spans([at for at, its in known if its == value], step), (place - 0.4, 0.8), color=colour)
     axes.set_yticks(range(len(rows)), [named(legend, its["metric"]) for legend, its in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for word, colour in STATES[panel["title"]].values():

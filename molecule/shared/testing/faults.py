@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,8 +72,13 @@ def power_off(place):
 
 def power_on(place):
     podman("start", f"pacs-{os.environ['PACS_LAB']}-{place.holder}")
-    booted = "timeout 60 systemctl is-system-running --wait"
-    assert until(lambda: place.lab[place.holder].run(booted).stdout.strip() == "running", 60)
+
+    def booted():
+        with suppress(RuntimeError):  # nothing answers there yet
+            return place.lab[place.holder].run("systemctl is-system-running").stdout == "running\n"
+        return False
+
+    assert until(booted, 90)
 
 
 def stop_keepalived(place):
