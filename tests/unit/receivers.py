@@ -68,7 +68,8 @@ class Mail(socketserver.StreamRequestHandler):
                 self.say("235 welcome")
             elif verb == "DATA":
                 self.say("354 go")
-                lines = iter(self.rfile.readline, b".\r\n")
+                # A dot before one at the beginning of a line: RFC 5321, 4.5.2.
+                lines = (line.removeprefix(b".") for line in iter(self.rfile.readline, b".\r\n"))
                 mail = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
                 self.server.got.append({"mail": mail, "tls": tls, "login": login})
                 self.say("250 taken")
