@@ -10,9 +10,9 @@ module: service_visits
 short_description: See who comes to services of a load balancer
 version_added: "1.0.0"
 description:
-  - Says which clients have come to services, and when last, from what the host has recorded anyway. That is HAProxy's
-    log in the journal, and for what the kernel forwards the journal of C(layer4-flows) and the connection table.
-  - A session of HAProxy's is in its log once it has ended.
+  - Says which clients have come to services, and when last, from what the host has recorded anyway. That is the record
+    of each session in the journal, and for what the kernel forwards the connection table too.
+  - A session is recorded once it has ended.
   - Changes nothing. Needs root.
 options:
   services:

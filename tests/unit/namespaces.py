@@ -176,6 +176,18 @@ class LoadBalancer(Host):
         )
         self.conntrackd = self.start("conntrackd", "-C", "/etc/layer4/conntrackd.conf", stdout=subprocess.DEVNULL)
 
+    def record(self) -> None:
+        """Record connections that have ended, in `journal.records`."""
+        self.journal = Journal(self)
+        self.recorder = self.start(
+            sys.executable, "-c", KEEPER.format(lib=LIB), stdin=subprocess.PIPE, stdout=self.log.open("a")
+        )
+
+    def signal_recorder(self, name: str, pause: float = 0) -> None:
+        """Send it a signal, by which it ends, to start again after so many seconds; or SIGSTOP and SIGCONT."""
+        self.recorder.stdin.write(f"{name} {pause}\n")
+        self.recorder.stdin.flush()
+
     def is_ready(self) -> bool:
         """Has the map of the first service all of its slots?"""
         return (
@@ -193,6 +205,51 @@ class LoadBalancer(Host):
     def power_off(self) -> None:
         self.haproxy.listener.close()
         super().power_off()
+
+
+class Journal(threading.Thread):
+    """Takes a load balancer's records in place of journald."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(daemon=True)
+        host("mkdir", "-p", "/run/systemd/journal")
+        self.records: list[dict] = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(f"/proc/{host.holder.pid}/root/run/systemd/journal/socket")
+        self.start()
+
+    def run(self) -> None:
+        while data := self.socket.recv(65536):
+            fields = dict(line.split("=", 1) for line in data.decode().splitlines())
+            assert fields["SYSLOG_IDENTIFIER"] == "pacs-session"
+            self.records.append(json.loads(fields["MESSAGE"]))
+
+
+# As systemd does: keeps the socket, and starts the program again. A line from standard input is a signal, and for how
+# many seconds the program is away then. After SIGSTOP the kernel has little room until SIGCONT.
+KEEPER = """
+import os, signal, socket, subprocess, sys, threading, time
+kept = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+def room(number):
+    kept.setsockopt(socket.SOL_SOCKET, 33, number)  # SO_RCVBUFFORCE
+room(1 << 24)
+kept.bind((0, 7))
+os.dup2(kept.fileno(), 3)
+command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-BIS", "{lib}", "records"]
+def start():
+    return subprocess.Popen(command, pass_fds=[3], env={{**os.environ, "LISTEN_FDS": "1"}})
+child = start()
+for line in sys.stdin:
+    name, seconds = line.split()
+    child.send_signal(getattr(signal, name))
+    if name in ("SIGSTOP", "SIGCONT"):
+        room(1 << 15 if name == "SIGSTOP" else 1 << 24)
+        continue
+    child.wait()
+    time.sleep(float(seconds))
+    child = start()
+child.kill()
+"""
 
 
 class Pair:
@@ -241,6 +298,10 @@ class Pair:
     def connect(self, number: int) -> Connections:
         return Connections(self.client, number)
 
+    def sessions(self, number: int, at_once: int) -> subprocess.Popen:
+        """A client that opens so many connections, each of which it closes after an answer; it prints their ports."""
+        return self.client.start(sys.executable, "-c", SESSIONS, VIP, str(number), str(at_once), stdout=subprocess.PIPE)
+
     def end(self) -> None:
         for host in reversed(self.hosts):
             if host.holder.poll() is None:
@@ -264,6 +325,10 @@ class Connections:
         """What each of the connections got, in words; it waits for them, for 40 s at most."""
         return json.loads(self.process.stdout.readline())
 
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
 
 # On a node: each line of a connection is a number of seconds, after which it is answered.
 NODE = """
@@ -272,10 +337,34 @@ async def serve(reader, writer):
     while line := await reader.readline():
         await asyncio.sleep(float(line))
         writer.write(line)
+    writer.close()
 async def main():
     server = await asyncio.start_server(serve, "0.0.0.0", 104)
     await server.serve_forever()
 asyncio.run(main())
+"""
+
+SESSIONS = """
+import asyncio, json, sys
+vip, number, at_once = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+left, ports = iter(range(number)), []
+async def visit():
+    for _ in left:
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(vip, 104)
+                break
+            except OSError:  # a daemon that gets no processor time lets its map expire
+                await asyncio.sleep(0.1)
+        ports.append(writer.get_extra_info("sockname")[1])
+        writer.write(b"0\\n")
+        assert await asyncio.wait_for(reader.readline(), 40) == b"0\\n"
+        writer.close()
+        await writer.wait_closed()
+async def main():
+    await asyncio.gather(*[visit() for _ in range(at_once)])
+asyncio.run(main())
+print(json.dumps(ports))
 """
 
 CLIENT = """

@@ -72,7 +72,10 @@ def test_imports_go_down_the_map(path):
 
 # By the directory of each package: what is pure in it, and what starts other programs.
 PROGRAMS = {
-    "layer4/files/lib/layer4": ({"address", "company", "hashing", "health", "nft", "firewall", "packet"}, {"system"}),
+    "layer4/files/lib/layer4": (
+        {"address", "company", "ctnetlink", "hashing", "health", "nft", "firewall", "packet"},
+        {"system"},
+    ),
     "keepalived/files/lib/keepalived_guard": (
         {"advert", "conf", "judge", "moves", "successor"},
         {"_keepalived", "events", "system"},

@@ -11,10 +11,11 @@ import json
 import namespaces
 import pytest
 import rendering
-from factories import build, facts
+from factories import build, facts, hosts
 from forwarded import QUEUE, REPORT, node
 from layer4 import config, status, sync, system
 from namespaces import Host, Switch
+from programs import on_this_machine
 from tcp_clients import CALLS
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
@@ -25,6 +26,7 @@ def told(tmp_path, monkeypatch):
     """A configuration and its rules where the program looks for them, and answers of the programs that it asks."""
     service = {"name": "dicom", "address": "198.51.100.10", "port": 104, "nodes": [node("pacs1"), node("pacs22")]}
     others = {
+        "name": "lb1",
         "mirrored": True,
         "interfaces": ["eth0"],
         "dead_after": 15,
@@ -137,3 +139,26 @@ def segment():
     finally:
         for host in reversed(hosts.values()):
             host.power_off()
+
+
+@pytest.fixture(scope="session")
+def mirrored_pair():
+    written = {"infinitt_layer": 4}
+    site = build(on_this_machine(hosts()), **written)
+    texts = rendering.render({"pair": (written, as_dict(site))})["pair"]
+    interface = next(iter(site.hosts.values())).mirror.interface
+    return {host: {name: text.replace(interface, "eth0") for name, text in texts[host].items()} for host in texts}
+
+
+@pytest.fixture
+def make_pair(mirrored_pair, tmp_path):
+    pairs = []
+
+    def make(**more):
+        pairs.append(namespaces.Pair(mirrored_pair, tmp_path, **more))
+        return pairs[-1]
+
+    yield make
+    for pair in pairs:
+        pair.end()
+        print(*(balancer.log.read_text() for balancer in (pair.lb1, pair.lb2)), sep="\n")

@@ -14,39 +14,11 @@ import time
 
 import namespaces
 import pytest
-import rendering
 import tcp_clients
-from factories import build, hosts
 from namespaces import until
-from programs import on_this_machine
-
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
 
 if namespaces.missing():
     pytest.skip(namespaces.missing(), allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def rendered():
-    written = {"infinitt_layer": 4}
-    site = build(on_this_machine(hosts()), **written)
-    texts = rendering.render({"pair": (written, as_dict(site))})["pair"]
-    interface = next(iter(site.hosts.values())).mirror.interface
-    return {host: {name: text.replace(interface, "eth0") for name, text in texts[host].items()} for host in texts}
-
-
-@pytest.fixture
-def make_pair(rendered, tmp_path):
-    pairs = []
-
-    def make(**more):
-        pairs.append(namespaces.Pair(rendered, tmp_path, **more))
-        return pairs[-1]
-
-    yield make
-    for pair in pairs:
-        pair.end()
-        print(*(balancer.log.read_text() for balancer in (pair.lb1, pair.lb2)), sep="\n")
 
 
 def test_a_standby_that_is_blind_to_a_node_ends_nothing_and_breaks_nothing_when_it_takes_over(make_pair):

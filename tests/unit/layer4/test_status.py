@@ -27,7 +27,8 @@ def test_the_status_counts_flows_by_node_and_reads_the_mirror(told):
         "sent": 324,
         "received": 140,
     }
-    assert list(said["units"]) == ["layer4.service", "conntrackd.service", "layer4-flows@198.51.100.10.service"]
+    records = ["layer4-records.socket", "layer4-records.service"]
+    assert list(said["units"]) == ["layer4.service", "conntrackd.service", *records]
     assert said["running"] is False and said["current"] is False
 
 
@@ -80,28 +81,37 @@ Id=layer4.service
 ActiveState=active
 UnitFileState=enabled
 ExecMainStartTimestamp=@1000
+ActiveEnterTimestamp=@3000
 
 Id=conntrackd.service
 ActiveState=reloading
 UnitFileState=disabled
 ExecMainStartTimestamp=@3000
+ActiveEnterTimestamp=@1000
 
-Id=layer4-flows@198.51.100.10.service
+Id=layer4-records.socket
+ActiveState=active
+UnitFileState=enabled
+ActiveEnterTimestamp=@1000
+
+Id=layer4-records.service
 ActiveState=inactive
 UnitFileState=
 ExecMainStartTimestamp=
+ActiveEnterTimestamp=
 
 """
     files = types.SimpleNamespace(
         path=types.SimpleNamespace(exists=lambda path: "gone" not in path),
-        stat=lambda path: types.SimpleNamespace(st_mtime=2000.9),
+        lstat=lambda path: types.SimpleNamespace(st_mtime=2000.9),
     )
     monkeypatch.setattr(status, "os", files)
     monkeypatch.setattr(system, "run", lambda *command: (0, described))
     assert status.units([]) == {
         "layer4.service": {"active": True, "enabled": True, "outdated": True},
         "conntrackd.service": {"active": True, "enabled": False, "outdated": False},
-        "layer4-flows@198.51.100.10.service": {"active": False, "enabled": False, "outdated": False},
+        "layer4-records.socket": {"active": True, "enabled": True, "outdated": True},
+        "layer4-records.service": {"active": False, "enabled": False, "outdated": False},
     }
 
 
@@ -115,19 +125,11 @@ def test_a_daemon_of_another_version_is_outdated(told, monkeypatch):
 
 
 def test_units_that_an_earlier_configuration_has_left_are_named_too(told, tmp_path, monkeypatch):
-    def run(*command):
-        assert command[:2] == ("systemctl", "list-units")
-        return 0, "layer4-flows@198.51.100.9.service loaded active running A line for each\n"
-
-    monkeypatch.setattr(system, "run", run)
-    monkeypatch.setattr(status, "AT_BOOT", tmp_path)
     monkeypatch.setattr(status, "MIRROR", tmp_path / "layer4.conf")
-    (tmp_path / "layer4-flows@198.51.100.8.service").touch()
-    logs = [f"layer4-flows@198.51.100.{number}.service" for number in (10, 9, 8)]
-    alone = config.Config(told["services"])
-    assert status.unit_names(alone) == ["layer4.service", *logs]
+    alone, records = config.Config(told["services"]), ["layer4-records.socket", "layer4-records.service"]
+    assert status.unit_names(alone) == ["layer4.service", *records]
     (tmp_path / "layer4.conf").touch()
-    assert status.unit_names(alone) == ["layer4.service", "conntrackd.service", *logs]
+    assert status.unit_names(alone) == ["layer4.service", "conntrackd.service", *records]
 
 
 def test_the_status_tells_which_peers_are_ready_and_which_do_not_answer(told, monkeypatch):

@@ -5,6 +5,7 @@
 """layer4: forward connections in the kernel to the nodes that HAProxy calls healthy.
 
 usage: layer4 run                 the service itself; SIGHUP makes it read its configuration again
+       layer4 records             write a line into the journal for each forwarded connection that has ended
        layer4 check FILE          whether this is a configuration
        layer4 status              what is running, how many flows there are, and the state of the mirror (JSON)
        layer4 flows CLIENT...     the forwarded connections of these clients (JSON)
@@ -26,7 +27,7 @@ import sys
 from typing import Callable
 
 # All of the package is imported here, before anything runs: nothing is read from the directory later.
-from layer4 import config, daemon, status, sync, trial
+from layer4 import config, daemon, records, status, sync, trial
 
 
 def show(function: Callable) -> Callable:
@@ -37,6 +38,7 @@ ANY = -1
 # What a command calls, and how many arguments it takes.
 COMMANDS: dict[str, tuple[Callable, int]] = {
     "run": (daemon.serve, 0),
+    "records": (records.serve, 0),
     "check": (config.check, 1),
     "status": (show(status.status), 0),
     "flows": (show(status.flows_of), ANY),

@@ -32,6 +32,7 @@ class Config:
     """
 
     services: list[dict]
+    name: str = ""
     mirrored: bool = False
     interfaces: list[str] = dataclasses.field(default_factory=list)
     dead_after: int = 15

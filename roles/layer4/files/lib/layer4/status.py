@@ -19,12 +19,16 @@ FILES = {
     "layer4.service": ("/etc/systemd/system/layer4.service",),
     "layer4-mirror.service": ("/etc/systemd/system/layer4-mirror.service", "/etc/layer4/mirror.key"),
     "conntrackd.service": ("/etc/layer4/conntrackd.conf", "/etc/systemd/system/conntrackd.service.d/layer4.conf"),
+    "layer4-records.socket": ("/etc/systemd/system/layer4-records.socket",),
+    "layer4-records.service": (
+        "/etc/systemd/system/layer4-records.service",
+        "/etc/layer4/layer4.json",
+        "/usr/local/lib/layer4/current",
+    ),
 }
-FLOWS_FILES = ("/etc/systemd/system/layer4-flows@.service",)
 MIRROR = pathlib.Path("/etc/systemd/system/conntrackd.service.d/layer4.conf")
 TUNNEL = pathlib.Path("/etc/systemd/system/layer4-mirror.service")
 PEERS = 2  # seconds for the other load balancers to answer; a person can wait longer than the daemon
-AT_BOOT = pathlib.Path("/etc/systemd/system/multi-user.target.wants")
 
 
 def forwarded(flows: list[dict], services: list[dict]) -> list[dict]:
@@ -67,33 +71,27 @@ def connections(old: str = str(conntrack.OLD)) -> dict:
 
 
 def unit_names(wanted: config.Config) -> list[str]:
-    """Name the units of this configuration, and what an earlier one has left: the mirror of a former peer, the log of a
-    former VIP.
-    """
+    """Name the units of this configuration, and what an earlier one has left: the mirror of a former peer."""
     names = ["layer4.service", *(["layer4-mirror.service"] if TUNNEL.exists() else [])]
     names += ["conntrackd.service"] if wanted.mirrored or MIRROR.exists() else []
-    states = "--state=active,activating,reloading"
-    _code, running = system.run("systemctl", "list-units", states, "--plain", "--no-legend", "layer4-flows@*.service")
-    logs = [f"layer4-flows@{vip}.service" for vip in wanted.vips]
-    logs += [line.split()[0] for line in running.splitlines() if line]
-    logs += sorted(path.name for path in AT_BOOT.glob("layer4-flows@*.service"))
-    return [*names, *dict.fromkeys(logs)]
+    return [*names, "layer4-records.socket", "layer4-records.service"]
 
 
 def units(names: list[str]) -> dict[str, dict[str, bool]]:
     """Of each unit: does it run, does it start at boot, and is one of its files newer than its process?"""
-    properties = "Id,ActiveState,UnitFileState,ExecMainStartTimestamp"
+    properties = "Id,ActiveState,UnitFileState,ExecMainStartTimestamp,ActiveEnterTimestamp"
     _code, answer = system.run("systemctl", "show", "--timestamp=unix", f"--property={properties}", *names)
     found = {}
     for block in answer.strip().split("\n\n"):
         unit = dict(line.split("=", 1) for line in block.splitlines())
-        started = int(unit["ExecMainStartTimestamp"].lstrip("@") or 0)
-        files = [path for path in FILES.get(unit["Id"], FLOWS_FILES) if os.path.exists(path)]
+        began = unit.get("ExecMainStartTimestamp", unit["ActiveEnterTimestamp"])  # a socket has no process
+        started = int(began.lstrip("@") or 0)
+        files = [path for path in FILES[unit["Id"]] if os.path.exists(path)]
         active = unit["ActiveState"] in ("active", "reloading")
         found[unit["Id"]] = {
             "active": active,
             "enabled": unit["UnitFileState"] == "enabled",
-            "outdated": active and any(int(os.stat(path).st_mtime) > started for path in files),
+            "outdated": active and any(int(os.lstat(path).st_mtime) > started for path in files),
         }
     return found
 

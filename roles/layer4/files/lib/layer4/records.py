@@ -1,0 +1,166 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A line in the journal for each forwarded connection that has ended, on one load balancer alone.
+
+That is the one whose kernel has forwarded the last packet: of a copy it is a program, conntrackd, that says that it has
+ended. What ends without a packet, since nobody sent for days or the node is dead, is recorded by the holder of the VIP.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import signal
+import socket
+import time
+
+from . import config, ctnetlink, system, table
+from ._test_clients import TEST_CLIENT
+from .ctnetlink import Entry
+
+JOURNAL = "/run/systemd/journal/socket"
+IDENTIFIER = "pacs-session"  # as of HAProxy's records: `journalctl -t` shows both
+KEPT = 600  # seconds; the kernel deletes what has ended within 2 min, or a little more
+FRESH = 1.0  # seconds for which this host's addresses are believed
+HOW = {ctnetlink.LAST_ACK: "closed", ctnetlink.TIME_WAIT: "closed", ctnetlink.CLOSE: "reset"}
+
+
+def record(entry: Entry, balancer: str, service: dict, ended: str, now: float) -> dict:
+    """Describe a connection by the keys that layer 7 has, too. ``now``: in seconds, where the kernel does not say when
+    it has ended.
+    """
+    began = now if entry.began is None else entry.began / 1e9
+    start = datetime.datetime.fromtimestamp(began, datetime.timezone.utc).replace(tzinfo=None)
+    names = {(node["address"], node["port"]): node["name"] for node in service["nodes"]}
+    return {
+        "time": f"{start.isoformat(timespec='milliseconds')}Z",
+        "load_balancer": balancer,
+        "layer": 4,
+        "service": service["name"],
+        "vip": entry.address,
+        "client": entry.client,
+        "client_port": entry.client_port,
+        "node": names.get((entry.node, entry.node_port)),
+        "calling_ae": None,
+        "called_ae": None,
+        "received_bytes": entry.received,
+        "sent_bytes": entry.sent,
+        "seconds": round((now if entry.ended is None else entry.ended / 1e9) - began, 3),
+        "ended": ended,
+        "taken_over": entry.adopted,
+    }
+
+
+class Journal:
+    """The journal's own protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). It drops nothing: its clients wait."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def write(self, line: dict) -> None:
+        text = json.dumps(line, separators=(",", ":"))
+        self.socket.sendto(f"SYSLOG_IDENTIFIER={IDENTIFIER}\nPRIORITY=6\nMESSAGE={text}\n".encode(), JOURNAL)
+
+
+class Recorder:
+    """Which connections have been recorded, here or on the other load balancer."""
+
+    def __init__(self, connections: table.Table, journal: Journal) -> None:
+        self.table, self.journal = connections, journal
+        self.config = config.load()
+        self.services = {(service["address"], service["port"]): service for service in self.config.services}
+        self.done: dict[int, float] = {}  # by key, when
+        self.addresses: set[str] = set()
+        self.asked = float("-inf")
+
+    def catch_up(self) -> None:
+        """Record what has ended since this program was stopped, and nothing that it had recorded by then."""
+        former = [entry for entry in self.table.dump() if entry.state in ctnetlink.ENDED]
+        self.work(catching_up=True)
+        self.done.update((entry.key, time.monotonic()) for entry in former)
+
+    def work(self, catching_up: bool = False) -> None:
+        """Record what has happened so far."""
+        while (events := self.table.read()) != []:
+            if events is None:
+                system.log("The kernel had more to say than there was room for: records may be missing.")
+                events = [] if catching_up else self.missed()
+            for event in events:
+                ended = event.state in ctnetlink.ENDED  # what was said before the filter was there may be anything
+                if not self.concerns(event):
+                    continue
+                if ended and not event.deleted:
+                    self.close(event)
+                elif event.deleted and not (catching_up and ended):
+                    self.forget(event)
+        for key in [key for key, when in self.done.items() if when < time.monotonic() - KEPT]:
+            del self.done[key]
+
+    def missed(self) -> list[Entry]:
+        """Return what the table still has of what was not said, as if the kernel had."""
+        ended = [entry for entry in self.table.dump() if entry.state in ctnetlink.ENDED and self.holds(entry.address)]
+        return [dataclasses.replace(entry, sender=0) for entry in ended]
+
+    def concerns(self, entry: Entry) -> bool:
+        """Has a client been connected to a node?"""
+        return (
+            entry.established
+            and entry.translated
+            and (entry.address, entry.port) in self.services
+            and entry.client not in TEST_CLIENT.values()
+        )
+
+    def close(self, event: Entry) -> None:
+        """Both sides have closed it, or one has reset it."""
+        entry = self.table.find(event)  # if it is gone already, its deletion is yet to be told
+        if entry and self.is_first(entry) and not event.sender:
+            self.write(entry)
+
+    def forget(self, event: Entry) -> None:
+        """The table has it no more. conntrackd renews its copies by deleting them."""
+        if self.holds(event.address) and (not event.sender or self.is_dead(event)) and self.is_first(event):
+            self.write(event)
+
+    def is_first(self, entry: Entry) -> bool:
+        """Was it not heard of yet? The kernel repeats a deletion that conntrackd had no room for."""
+        if entry.key in self.done:
+            return False
+        self.done[entry.key] = time.monotonic()
+        return True
+
+    def holds(self, vip: str) -> bool:
+        """Has this host the address?"""
+        if time.monotonic() - self.asked > FRESH:
+            self.addresses, self.asked = system.addresses(), time.monotonic()
+        return vip in self.addresses
+
+    def node(self, entry: Entry) -> dict:
+        nodes = self.services[entry.address, entry.port]["nodes"]
+        return next((node for node in nodes if (node["address"], node["port"]) == (entry.node, entry.node_port)), {})
+
+    def is_dead(self, entry: Entry) -> bool:
+        """Does the daemon end the connections to its node?"""
+        known = json.loads(config.STATE.read_text())["services"] if config.STATE.exists() else {}
+        service = known.get(self.services[entry.address, entry.port]["name"], {})
+        return service.get(self.node(entry).get("name"), {}).get("dead", False)
+
+    def write(self, entry: Entry) -> None:
+        ended = HOW.get(entry.state, "timeout")
+        if ended != "closed" and self.is_dead(entry):
+            ended = "cut" if self.node(entry).get("cut") else "node_down"
+        service = self.services[entry.address, entry.port]
+        self.journal.write(record(entry, self.config.name, service, ended, time.time()))
+
+
+def serve() -> None:
+    """Run until SIGTERM; a record that was begun is written."""
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_about: stopped.append(True))
+    recorder = Recorder(table.Table(), Journal())
+    recorder.catch_up()
+    while not stopped:
+        system.wait(1, [recorder.table.events])
+        recorder.work()

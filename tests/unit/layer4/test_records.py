@@ -1,0 +1,197 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A record of each connection that has ended, on one load balancer alone: a pair in network namespaces."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+import time
+
+import namespaces
+import pytest
+import tcp_clients
+from namespaces import until
+
+if namespaces.missing():
+    pytest.skip(namespaces.missing(), allow_module_level=True)
+
+
+# Closes a connection by a reset (SO_LINGER).
+RESETS = """
+import socket, struct, sys
+with socket.create_connection((sys.argv[1], 104)) as one:
+    one.sendall(b"0\\n")
+    one.recv(9)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(mirrored_pair, tmp_path_factory):
+    pair = namespaces.Pair(mirrored_pair, tmp_path_factory.mktemp("pair"), dead_after=1)
+    try:
+        for balancer in (pair.lb1, pair.lb2):
+            balancer.record()
+        yield pair
+    finally:
+        pair.end()
+
+
+@pytest.fixture
+def pair(recorded):
+    """lb1 has the VIP, and nothing is recorded yet."""
+    recorded.move(recorded.lb1)
+    for balancer in (recorded.lb1, recorded.lb2):
+        balancer("conntrack", "--flush")
+        balancer.journal.records.clear()
+    return recorded
+
+
+def records(pair):
+    return [*pair.lb1.journal.records, *pair.lb2.journal.records]
+
+
+def settled(pair, number):
+    """The records, once there are so many, and a second later."""
+    until(lambda: len(records(pair)) >= number)
+    time.sleep(1)
+    return records(pair)
+
+
+def ports(client):
+    """Those of the sessions of a client that has ended."""
+    return collections.Counter(json.loads(client.stdout.readline()))
+
+
+def of(pair):
+    return collections.Counter(record["client_port"] for record in records(pair))
+
+
+def answered_once(pair):
+    """A connection that has been used."""
+    connections = pair.connect(1)
+    connections.ask()
+    assert connections.answers() == ["answered"]
+    return connections
+
+
+def test_a_connection_that_ends_is_recorded_where_it_was_forwarded(pair):
+    connections = pair.connect(1)
+    connections.ask(1)
+    assert connections.answers() == ["answered"]
+    connections.close()
+    (record,) = settled(pair, 1)
+    assert pair.lb1.journal.records == [record]
+    assert list(record) == [
+        *(
+            "time",
+            "load_balancer",
+            "layer",
+            "service",
+            "vip",
+            "client",
+            "client_port",
+            "node",
+            "calling_ae",
+            "called_ae",
+        ),
+        *("received_bytes", "sent_bytes", "seconds", "ended", "taken_over"),
+    ]
+    assert (record["load_balancer"], record["layer"], record["service"]) == ("lb1", 4, "dicom")
+    assert (record["vip"], record["client"]) == (namespaces.VIP, pair.client.address)
+    assert record["node"] in ("pacs1", "pacs2") and record["client_port"] > 1023
+    assert record["received_bytes"] > 100 and record["sent_bytes"] > 100
+    assert 1 <= record["seconds"] < 5 and (record["ended"], record["taken_over"]) == ("closed", False)
+
+
+def test_one_that_two_have_carried_is_recorded_by_the_second_which_says_so(pair):
+    connections = answered_once(pair)
+    pair.move(pair.lb2)
+    connections.ask()
+    assert connections.answers() == ["answered"]
+    connections.close()
+    (record,) = settled(pair, 1)
+    assert (record["load_balancer"], record["ended"], record["taken_over"]) == ("lb2", "closed", True)
+
+
+def test_a_reset_is_one_end_and_a_dead_node_another(pair):
+    pair.client(sys.executable, "-c", RESETS, namespaces.VIP)
+    (record,) = settled(pair, 1)
+    assert record["ended"] == "reset"
+    connections = pair.connect(3)
+    for balancer in (pair.lb1, pair.lb2):
+        balancer.haproxy.states.update(pacs1="DOWN", pacs2="DOWN")
+    try:
+        connections.ask(30)
+        assert connections.answers() == ["ConnectionResetError"] * 3
+        until(lambda: not pair.lb1.forwarded())
+        ends = [record["ended"] for record in settled(pair, 4)]
+        assert ends == ["reset", *["node_down"] * 3] and len(pair.lb1.journal.records) == 4
+    finally:
+        for balancer in (pair.lb1, pair.lb2):
+            balancer.haproxy.states.update(pacs1="UP", pacs2="UP")
+        assert until(pair.lb1.is_ready)
+
+
+def test_one_that_is_forgotten_because_nobody_sends_is_recorded_by_the_holder(pair):
+    connections = answered_once(pair)
+    assert until(lambda: len(pair.lb2.forwarded()) == 1)
+    for balancer in (pair.lb1, pair.lb2):
+        balancer("conntrack", "--update", "--dst", namespaces.VIP, "--timeout", "1")
+    (record,) = settled(pair, 1)
+    assert (record["load_balancer"], record["ended"]) == ("lb1", "timeout")
+    connections.process.kill()
+
+
+def test_what_no_node_has_answered_is_no_session(pair):
+    calls = [[pair.client.address, namespaces.VIP, 104]] * 20
+    refuses = (
+        "table inet fault { chain input { type filter hook input priority 0; tcp dport 104 reject with tcp reset; }; }"
+    )
+    for node in pair.nodes:
+        node("nft", "--file", "-", stdin=refuses)
+    try:
+        pair.client(*tcp_clients.COMMAND, "call", stdin=json.dumps(calls))
+        assert settled(pair, 0) == []
+    finally:
+        for node in pair.nodes:
+            node("nft", "delete", "table", "inet", "fault")
+
+
+def test_each_of_a_burst_is_recorded_once_whoever_of_the_two_forwards_it(pair):
+    client = pair.sessions(2000, 20)
+    for host in (pair.lb2, pair.lb1):
+        seen = len(records(pair))
+        assert until(lambda least=seen + 500: len(records(pair)) > least, 60)
+        pair.move(host)
+    wanted = ports(client)
+    settled(pair, 2000)
+    assert wanted.total() == 2000 and of(pair) == wanted
+    assert pair.lb1.journal.records and pair.lb2.journal.records
+
+
+@pytest.mark.parametrize("by, lost", [("TERM", 0), ("KILL", 1)])
+def test_what_ends_while_the_recorder_is_replaced_is_recorded_by_the_next_one(pair, by, lost):
+    """One that is killed takes with it the connection of which it was just told."""
+    client = pair.sessions(1000, 20)
+    for seen in (200, 500):
+        assert until(lambda least=seen: len(records(pair)) > least, 60)
+        pair.lb1.signal_recorder(f"SIG{by}", 0.5)
+    wanted = ports(client)
+    settled(pair, 1000 - 2 * lost)
+    assert wanted.total() == 1000 and not of(pair) - wanted
+    assert (wanted - of(pair)).total() <= 2 * lost
+
+
+def test_what_the_kernel_had_no_room_to_say_is_found_in_its_table(pair):
+    pair.lb1.signal_recorder("SIGSTOP")
+    client = pair.sessions(200, 20)
+    wanted = ports(client)
+    pair.lb1.signal_recorder("SIGCONT")
+    settled(pair, 200)
+    assert wanted.total() == 200 and of(pair) == wanted
+    assert "records may be missing" in pair.lb1.log.read_text()
