@@ -29,6 +29,7 @@ STATES = {
     "VRRP": {0: ("cannot take over", "#c4162a"), 1: ("standby", "#3274d9"), 2: ("active", "#37872d")},
     "Checks of the nodes": {0: ("down", "#c4162a"), 1: ("up", "#37872d")},
 }
+UNITS = {"s": "seconds", "Bps": "bytes a second"}
 GAP = 3  # steps without a value, after which a line is interrupted
 
 
@@ -66,6 +67,7 @@ def draw_states(axes, panel: dict, began: float, step: float) -> None:
 
 
 def draw_lines(axes, panel: dict, began: float, step: float) -> None:
+    axes.set_ylabel(UNITS.get(panel["unit"], ""))
     for target in panel["targets"]:
         for its in target["series"]:
             at, values = [], []

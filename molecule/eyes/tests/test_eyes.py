@@ -266,7 +266,7 @@ def test_every_query_of_the_dashboard_finds_something(prometheus):
         {
             "title": panel["title"],
             "type": panel["type"],
-            "place": panel["gridPos"],
+            "unit": panel["fieldConfig"]["defaults"].get("unit", ""),
             "targets": [
                 {
                     "query": target["expr"],

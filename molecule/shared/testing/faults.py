@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from contextlib import ExitStack, suppress
@@ -145,15 +144,16 @@ def fill_table(place):
     """More than four fifths of the standby's connection table, by entries that are no connections: of UDP, which is not
     mirrored.
     """
+    entry = (
+        "-A -t 600 -s 198.51.100.%d -d 198.51.100.1 -r 198.51.100.1 -q 198.51.100.%d"
+        " -p udp --sport %d --dport 9 --reply-port-src 9 --reply-port-dst %d"
+    )
     place.on(
         place.standby,
-        "sh -c %s"
-        % json.dumps(
-            "number=$(($(cat /proc/sys/net/netfilter/nf_conntrack_max) * 85 / 100)); seq $number | awk '"
-            '{printf "-A -t 600 -s 198.51.100.%d -d 198.51.100.1 -r 198.51.100.1 -q 198.51.100.%d -p udp --sport %d'
-            ' --dport 9 --reply-port-src 9 --reply-port-dst %d\n", 240 + $1 / 60000, 240 + $1 / 60000,'
-            " 1024 + $1 % 60000, 1024 + $1 % 60000}' > /run/lab-entries; conntrack --load-file /run/lab-entries"
-        ),
+        "number=$(($(cat /proc/sys/net/netfilter/nf_conntrack_max) * 85 / 100));"
+        " seq $number | awk '{port = 1024 + $1 % 60000; host = 240 + int($1 / 60000);"
+        f' printf "{entry}\\n", host, host, port, port}}\' > /run/lab-entries;'
+        " conntrack --load-file /run/lab-entries",
     )
 
 
