@@ -49,7 +49,8 @@ class Rollback:
         absent = [name for name in self.names if name not in self.records]
         if absent and not limited:
             return [
-                f"This run leaves out {listed(absent)}, and a rollback is of all load balancers; leave out --limit."
+                f"This run leaves out {listed(absent)}, by --limit or for want of a connection, and a rollback is of"
+                " all load balancers; leave out --limit, and check the SSH connection."
             ]
         if not any(self.targets):
             return [
