@@ -8,6 +8,7 @@ reached: the playbook takes every default of its survey, and says of every bad a
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -36,6 +37,10 @@ TEMPLATES = yaml.load(
     (controlled.CLONE / "controller/templates.yml").read_text().replace("!unsafe", ""), yaml.SafeLoader
 )["controller_templates"]
 JOBS = [template["name"] for template in TEMPLATES if template["playbook"] != "playbooks/controller.yml"]
+
+
+# Where that one is dead, more can be done than to mend the connection.
+UNREACHED = {"Remove a load balancer": "lb1 cannot be reached, so it cannot be stopped"}
 
 
 class Unsafe(str):
@@ -92,11 +97,13 @@ def needed(controller, name):
 def test_a_job_takes_the_defaults_of_its_survey_and_says_that_nobody_can_be_reached(name, start, set_up):
     code, said = start(name, needed(set_up[0].controller, name))
     assert code == 2, said
-    assert "check the SSH connection" in said and "infinitt_" not in said, said
+    assert UNREACHED.get(name, "check the SSH connection") in said, said
+    assert not re.search(r"infinitt_\w+ is ", said), said
     assert "\\u001b" not in said  # no colours: whoever reads it may have none
 
 
-@pytest.mark.parametrize("name", JOBS)
+# A rollback first asks to which site it would go back, and here nobody answers.
+@pytest.mark.parametrize("name", [name for name in JOBS if name != "Go back"])
 def test_a_job_says_of_each_bad_answer_what_is_wrong_and_does_nothing_with_it(name, start, set_up, tmp_path):
     mark = tmp_path / "mark"
     bad = f'$(touch {mark}) {{{{ lookup("ansible.builtin.pipe", "touch {mark}") }}}}'
