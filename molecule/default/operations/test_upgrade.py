@@ -64,11 +64,17 @@ def test_an_upgrade_stops_at_a_host_that_is_not_healthy_afterwards(lab, vip, hol
     assert the_holder(lab, vip) == holder
 
 
-@pytest.mark.parametrize("last", ["Upgrade the pair's packages", "Restart what runs"])
+@pytest.mark.parametrize(
+    "last",
+    [
+        task("upgrade_packages_Debian.yml", "Upgrade the pair's packages"),
+        task("upgrade.yml", "Restart what runs the former version"),
+    ],
+)
 def test_an_upgrade_that_was_killed_is_completed(lab, vip, holder, offer, last, tmp_path):
     offer("newer")
     with traffic(lab, vip, timeout=3) as seen:
-        killed("upgrade", task("upgrade.yml", last), tmp_path / "log")
+        killed("upgrade", last, tmp_path / "log")
         upgraded = play("upgrade")
     assert upgraded.code == 0, upgraded.said
     assert seen["failures"] == 0 and seen["longest_silence_ms"] < 1000, seen
