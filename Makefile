@@ -105,13 +105,13 @@ endif
 # Its lab is that of `make history`. What it measured is drawn for docs/benchmarks.md.
 soak: export PACS_LAB := history
 soak: export PACS_LAYER := $(or $(LAYER),4)
-soak: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml
-soak: export PYTHONPATH := molecule/shared
+soak: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml,molecule/history/soak.yml
+soak: export PYTHONPATH := molecule/shared:molecule/shared/testing
 soak: setup
 	@$(IN_A_LAB) \
 	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
-	python -m history soak .build/history/lab.json --minutes $(or $(MINUTES),60)
+	python -m soaking .build/history/lab.json $(or $(MINUTES),60)
 
 # In the lab "spare". Nothing of it is drawn by a seed, and all of it takes most of an hour. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare

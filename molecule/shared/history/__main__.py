@@ -7,7 +7,6 @@ usage: python3 -m history COMMAND
   run CONFIG --seed N --minutes M   draw steps from a seed, do them, and go on with the next seed for so many minutes
   run CONFIG --seed N --count C     do the first C steps of a seed: the same ones on any machine
   run CONFIG --steps "STEP ..."     do these steps, as an earlier run printed them (--shrink: and look for fewer)
-  soak CONFIG --minutes M           go through the cycle of soak.py for so many minutes, and see that nothing grows
   steps --seed N --count C          print the steps that a seed gives
   check                             check the last history again
 CONFIG is JSON: see lab.py. What happened is written to .build/results/history.json, one event a line; what the
@@ -25,12 +24,11 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from . import checker, generator, soak
+from . import checker, generator
 from .belief import Belief, Step
 from .lab import REPOSITORY, Lab
 from .operations import OPERATIONS
 from .runner import Opened, Runner
-from .usage import Usage
 
 STEPS_A_ROUND = 16
 SAID_AT_MOST = 300  # characters of each broken promise in the summary
@@ -104,21 +102,6 @@ def run(arguments: argparse.Namespace) -> int:
     return bool(rounds.failures)
 
 
-def soaked(arguments: argparse.Namespace) -> int:
-    config = json.loads(pathlib.Path(arguments.config).read_text())
-    until = time.time() + arguments.minutes * 60
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("w", buffering=1) as history:
-        lab = Lab(config)
-        runner = Runner(lab, available(), Belief(config["layer"]), history)
-        broken = soak.soak(runner, Usage(lab.execute, lab.balancers, runner.note), until)
-    # Whatever leaks shows within half of the time.
-    lines, growing = soak.summary(RESULTS, arguments.minutes * 30)
-    failures = [*map(str, broken), *growing]
-    print(f"\n{len(runner.steps)} steps", *lines, f"Broken promises: {len(failures) or 'none'}", *failures, sep="\n")
-    return bool(failures)
-
-
 def check() -> int:
     history = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     broken = 0
@@ -131,10 +114,9 @@ def check() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    runs, shows, soaks = commands.add_parser("run"), commands.add_parser("steps"), commands.add_parser("soak")
-    for command in (runs, soaks):
-        command.add_argument("config")
-        command.add_argument("--minutes", type=float, default=60)
+    runs, shows = commands.add_parser("run"), commands.add_parser("steps")
+    runs.add_argument("config")
+    runs.add_argument("--minutes", type=float, default=60)
     runs.add_argument("--steps", default="")
     runs.add_argument("--shrink", action="store_true")
     runs.add_argument("--count", type=int, default=0)
@@ -146,8 +128,6 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.command == "check":
         return check()
-    if arguments.command == "soak":
-        return soaked(arguments)
     if arguments.command == "run":
         return run(arguments)
     for step in itertools.islice(generator.draw(arguments.seed, Belief(arguments.layer), available()), arguments.count):

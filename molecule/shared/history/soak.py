@@ -11,7 +11,7 @@ import json
 import pathlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from . import usage
 from .belief import Step
@@ -36,8 +36,25 @@ def cycles() -> Iterator[list[tuple[Step, int]]]:
         yield [(Step.parse(steps[number % len(steps)]), seconds) for steps, seconds in STEPS]
 
 
-def soak(runner: Runner, watch: usage.Usage, until: float) -> list[Violation]:
-    """Go through whole cycles until that time, whatever is broken; return all that was."""
+# What whoever watches must be told while a step stands, with each alert's own `for`; a move is told for ten minutes.
+ALERTS = {"switchover": {"PacsVipMoved"}, "power_off": {"PacsVipMoved", "PacsLoadBalancerGone"}}
+LATER = {"PacsVipMoved"}
+
+
+def alarms(step: Step, firing: set[str]) -> Iterator[Violation]:
+    """Judge what fires at the end of a step."""
+    wanted = ALERTS.get(step.name, set())
+    for name in sorted(wanted - firing):
+        yield Violation("alerts", f"{name} does not fire after {step}")
+    for name in sorted(firing - wanted - LATER):
+        yield Violation("alerts", f"{name} fires after {step}")
+
+
+def soak(runner: Runner, watch: usage.Usage, firing: Callable[[], Iterable[str]], until: float) -> list[Violation]:
+    """Go through whole cycles until that time, whatever is broken; return all that was.
+
+    ``firing``: the names of the alerts that fire now.
+    """
     broken: list[Violation] = []
     with runner, watch:
         for cycle in cycles():
@@ -47,6 +64,9 @@ def soak(runner: Runner, watch: usage.Usage, until: float) -> list[Violation]:
                 began = time.time()
                 broken += runner.step(step)
                 threading.Event().wait(max(began + seconds - time.time(), 0))
+                told = set(firing())
+                runner.note("alerts", step=str(step), firing=sorted(told))
+                broken += alarms(step, told)
     return broken
 
 

@@ -23,6 +23,7 @@ import yaml
 from pair import PAIR, REPOSITORY, until
 
 ALERTS_SOONER, LOOKS_SOONER = 10, 6
+DOCUMENTED = ("198.51.100.11", "198.51.100.12")
 MILLISECONDS = {"s": 1000, "m": 60_000, "h": 3_600_000}
 # `for: 2m`, `scrape_interval: 15s`, `[10m]`; and `OnUnitActiveSec=30s` of a timer.
 DURATION = re.compile(r"(\bfor: |_interval: |\[|^OnUnitActiveSec=)(\d+)(s|m|h)\b", re.MULTILINE)
@@ -85,18 +86,23 @@ def _by_name(series):
     return found
 
 
-def configured():
-    """The configuration that docs/monitoring.md gives; its addresses are those of this lab's load balancers."""
+def configured(addresses, looks):
+    """The configuration that docs/monitoring.md gives, with the addresses of this lab's load balancers."""
     (scrape,) = re.findall(r"```yaml\n(scrape_configs:\n.*?)```", (REPOSITORY / "docs/monitoring.md").read_text(), re.S)
-    return sooner(f"global: {{evaluation_interval: 15s}}\nrule_files: [alerts.yml]\n{scrape}", LOOKS_SOONER)
+    for written, address in zip(DOCUMENTED, addresses):
+        scrape = scrape.replace(f"{written}:", f"{address}:")
+    return sooner(f"global: {{evaluation_interval: 15s}}\nrule_files: [alerts.yml]\n{scrape}", looks)
 
 
 @contextlib.contextmanager
-def running(directory):
-    """A Prometheus with all that it needs in that directory, which has heard of both load balancers."""
+def running(directory, addresses=DOCUMENTED, alerts=ALERTS_SOONER, looks=LOOKS_SOONER):
+    """A Prometheus with all that it needs in that directory, which has heard of both load balancers.
+
+    ``addresses``: theirs. ``alerts``, ``looks``: how much sooner an alert fires, and how much more often it looks.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "alerts.yml").write_text(sooner(ALERTS, ALERTS_SOONER))
-    (directory / "prometheus.yml").write_text(configured())
+    (directory / "alerts.yml").write_text(sooner(ALERTS, alerts))
+    (directory / "prometheus.yml").write_text(configured(addresses, looks))
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = "127.0.0.1:%d" % free.getsockname()[1]
     command = ["prometheus", f"--config.file={directory}/prometheus.yml", f"--web.listen-address={address}"]

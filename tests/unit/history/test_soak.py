@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 from history import generator, soak, usage
-from history.belief import Belief
+from history.belief import Belief, Step
 from history.operations import OPERATIONS
 
 
@@ -76,3 +76,16 @@ def test_the_summary_accounts_for_every_association(tmp_path):
     assert lines[0] == "associations: 3 opened, 1 closed, 0 broken, 2 open at the end"
     assert lines[1] == "answers: 1, longest wait 0.25 s; visits that failed: 0"
     assert "20.0 to   20.0 MiB" in lines[2] and growing == []
+
+
+@pytest.mark.parametrize(
+    "step, firing, said",
+    [
+        ("switchover", {"PacsVipMoved"}, []),
+        ("active", {"PacsVipMoved"}, []),  # of the move before
+        ("power_off@holder", {"PacsVipMoved"}, ["PacsLoadBalancerGone does not fire after power_off@holder"]),
+        ("power_off_undone", {"PacsLoadBalancerGone"}, ["PacsLoadBalancerGone fires after power_off_undone"]),
+    ],
+)
+def test_an_alarm_that_is_missing_and_one_too_many_are_broken_promises(step, firing, said):
+    assert [violation.text for violation in soak.alarms(Step.parse(step), firing)] == said
