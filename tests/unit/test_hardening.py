@@ -83,7 +83,7 @@ def units(family: str) -> dict[str, str]:
         )
         templates.filters["dirname"] = os.path.dirname
         written = yaml.safe_load((directory / "vars/main.yml").read_text())
-        values = {**VALUES, f"__{role}_system": yaml.safe_load((directory / f"vars/{family}.yml").read_text())}
+        values = {**VALUES, **yaml.safe_load((directory / f"vars/{family}.yml").read_text())}
         for value in written.values():
             for file in value if isinstance(value, list) else []:
                 path = jinja2.Template(file["path"]).render(written) if isinstance(file, dict) else ""
