@@ -195,7 +195,7 @@ def bring_back(_place):
 def cut_mirror(place):
     """Nothing of the mirror passes, while an association begins and lasts, and a thousand others come and go."""
     chains = "".join(
-        f" chain {hook} {{ type filter hook {hook} priority -300; udp dport 3780 drop; }}"
+        f"chain {hook} {{ type filter hook {hook} priority -300; udp dport 3780 drop; }}; "
         for hook in ("input", "output")
     )
     place.on(place.standby, f"nft 'table inet lab {{{chains} }}'")
