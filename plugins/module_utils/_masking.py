@@ -43,7 +43,7 @@ _RULES = (
     (re.compile(r"(/[^\s?]*)\?\S+"), r"\1?" + MASK),
 )
 # An AE title has 16 characters, of which a `?` or a `/` may be one.
-_TITLES = re.compile(r'(\bcall(?:ing|ed)="[^"\n]{0,16}")')
+_TITLES = re.compile(r'(\bcall(?:ing|ed)_ae":"[^"\n]{0,16}")')
 # How HAProxy's line of a web request ends (roles/haproxy/templates/haproxy.cfg.j2): method and path.
 _REQUEST = re.compile(r"(?m)( [A-Z]{3,16} )(/\S*)$")
 _APPLICATION = re.compile(r"/[A-Za-z][A-Za-z_-]*(?=[/?]|$)")

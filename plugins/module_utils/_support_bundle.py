@@ -39,7 +39,10 @@ COMMANDS = {
     "network/sockets.txt": ["ss", "-ltn"],
     "network/nft.txt": ["nft", "list", "ruleset"],
 }
-UNITS = ("haproxy", "keepalived", "keepalived-guard", "layer4", "conntrackd", "layer4-records", "loadbalancer*")
+UNITS = (
+    *("haproxy", "haproxy-records", "keepalived", "keepalived-guard"),
+    *("layer4", "conntrackd", "layer4-records", "loadbalancer*"),
+)
 # The newest line first, so that the oldest are left out where they are too many.
 JOURNAL = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", "--reverse", "--since=-24h"]
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ import time
 
 from rendering import REPOSITORY
 
+RECORDS = REPOSITORY / "roles/haproxy/files/haproxy-records.sed"
 REJECT = REPOSITORY / "roles/haproxy/files/reject_calling_ae.lua"
 
 
@@ -26,7 +28,8 @@ REJECT = REPOSITORY / "roles/haproxy/files/reject_calling_ae.lua"
 def haproxy(text, directory, page="", log=subprocess.DEVNULL, replaced=None):
     """Run it on loopback, with quick checks; yield the path of its socket.
 
-    ``page``: for web clients while all nodes are out. ``log``: where its log goes. ``replaced``: words, and others.
+    ``page``: for web clients while all nodes are out. ``log``: where its log goes, and its records as they are
+    before `recorded`. ``replaced``: words, and others.
     """
     (directory / "unavailable.html").write_text(page)
     here = on_loopback(text, directory)
@@ -57,7 +60,15 @@ def on_loopback(text, directory, network="127.51.100.", reloads=False):
     here = re.sub(rf"^peers {peers}\n(    .*\n)+", "", here, flags=re.MULTILINE)
     here = re.sub(rf"^(    stick-table .*) peers {peers}$", r"\1", here, flags=re.MULTILINE)
     here = here.replace("198.51.100.", network).replace("inter 2s fastinter 1s", "inter 200ms fastinter 200ms")
+    here = here.replace("log 127.0.0.1:1026 ", "log stdout ")
     return here.replace("/run/haproxy/admin.sock", f"{directory}/admin")
+
+
+def recorded(text):
+    """The records in what HAProxy has logged, as they are in the journal."""
+    sed = ["sed", "--regexp-extended", "--file", str(RECORDS)]
+    done = subprocess.run(sed, input=text, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def listen(address, port):

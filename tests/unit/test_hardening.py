@@ -25,6 +25,7 @@ DIRECTORY = "/etc/systemd/system/"
 # Of the units that packages bring, what is written beside them or in place of them.
 WRITTEN = {
     "haproxy": "haproxy.service.d/hardening.conf",
+    "haproxy-records": "haproxy-records.service",
     "keepalived": "keepalived.service.d/hardening.conf",
     "conntrackd": "conntrackd.service.d/layer4.conf",
     "layer4": "layer4.service",
@@ -33,6 +34,7 @@ WRITTEN = {
     "loadbalancer": "loadbalancer.service",
     "loadbalancer-notify": "loadbalancer-notify.service",
     "loadbalancer-check": "loadbalancer-check.service",
+    "loadbalancer-records": "loadbalancer-records.service",
 }
 VALUES = {
     "ansible_managed": "",
@@ -48,6 +50,9 @@ VALUES = {
         "port": 9100,
         "allowed_sources": ["198.51.100.50", "2001:db8::/64"],
     },
+    "haproxy_records_port": 1026,
+    "__haproxy_records_file": "/usr/local/lib/haproxy-records.sed",
+    "__monitoring_records_file": "/etc/loadbalancer/records.conf",
     "haproxy_state_file": "/run/haproxy.state",
     "__haproxy_renewed": ["/etc/ssl/certs/pacs.pem"],
     "__keepalived_guard": {"directory": "/usr/local/lib/keepalived-guard/0123"},
@@ -64,6 +69,8 @@ LIMITS = {
     "loadbalancer": 29,
     "loadbalancer-notify": 20,
     "loadbalancer-check": 20,
+    "haproxy-records": 15,
+    "loadbalancer-records": 20,
 }
 
 
@@ -126,7 +133,7 @@ def test_systemd_understands_every_unit_and_drop_in(family, tmp_path):
     # What the roles write elsewhere is not on this machine, and WireGuard's program need not be.
     missing = re.compile(r"Command (\S+) is not executable: No such file")
     elsewhere = {f"/usr/local/sbin/{path.name}" for path in (REPOSITORY / "roles").glob("*/files/*")}
-    elsewhere |= {"/usr/bin/wg", "/usr/local/sbin/loadbalancer"}  # the second is packed of files/lib
+    elsewhere |= {"/usr/bin/wg", "/usr/sbin/rsyslogd", "/usr/local/sbin/loadbalancer"}  # the second is packed of files/lib
     said = [line for line in done.stderr.splitlines() if not ((its := missing.search(line)) and its[1] in elsewhere)]
     assert said == []
 

@@ -20,6 +20,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import (
     metrics,
     modalities,
     notify,
+    records,
     sources,
     systems,
     vips,
@@ -132,6 +133,7 @@ def build(
     )
     its_services = sources.with_ours(its_services, [peer["address"] for peer in peers])
     notify.read(problems, given["infinitt_notify"], reader)
+    its_records = records.read(problems, given["infinitt_records"], reader)
     its_modalities = modalities.read(problems, given["infinitt_modalities"])
     return Site(
         problems=problems.sentences,
@@ -144,6 +146,7 @@ def build(
         peers_only=given["infinitt_peers_only"],
         stats_port=given["infinitt_stats_port"],
         metrics=its_metrics,
+        syslog=its_records,
         on_event=given["infinitt_on_event"] or [],
         maintenance_page=given["infinitt_maintenance_page"] or "",
         states=node_states,

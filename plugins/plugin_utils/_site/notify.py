@@ -22,7 +22,6 @@ SMTP = 25
 URL = re.compile(r"https?://([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]{0,2000})?")
 # RFC 9110, 5.1 and 5.5.
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}: ?[!-~]([ -~]{0,2000}[!-~])?")
-SERVER = re.compile(r"[A-Za-z0-9_.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 WORD = re.compile(r"[ -~]{1,200}")
 
@@ -54,7 +53,7 @@ WEBHOOK_KEYS: dict[str, Callable[[Any], Any]] = {
     "ca": pem,
 }
 MAIL_KEYS: dict[str, Callable[[Any], Any]] = {
-    "server": Hidden(SERVER, "give the name or the address of a mail server"),
+    "server": Hidden(values.SERVER, "give the name or the address of a mail server"),
     "port": values.port,
     "from": mailbox,
     "to": mailboxes,

@@ -222,11 +222,10 @@ class Metrics:
 class Site:
     """The whole site, or the reasons why there is none (``problems``, one sentence each).
 
-    ``on_event``: the words of the user's command.
     ``strangers``: addresses that running load balancers have as a peer and none of the inventory has, and those hosts.
     ``run``: what was asked of this run, by the variable's name without its prefix.
     ``states``: what each load balancer is to remember of its nodes (see ``states.py``).
-    ``modalities``: who is asked whether they answer, each with name, address, port and AE title.
+    ``syslog``: who gets the records of the sessions. ``modalities``: who is asked whether they answer, by AE title.
     ``check_every``: after how many seconds the services are asked again, as a modality would; None: never.
     """
 
@@ -246,5 +245,6 @@ class Site:
     maintenance_page: str = ""
     run: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    syslog: list[dict[str, Any]] = field(default_factory=list)
     modalities: list[dict[str, Any]] = field(default_factory=list)
     check_every: int | None = None

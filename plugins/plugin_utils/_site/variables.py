@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom.constants import STUDY_KEYS, WORKLIST_KEYS
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import addresses, values
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.pem import pem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import (
     Problems,
     ValidationError,
@@ -63,6 +64,7 @@ VARIABLES = (
     Variable("infinitt_notify", SITE, None, secret=True),
     Variable("infinitt_maintenance_page", SITE, values.page),
     Variable("infinitt_metrics", SITE, None),
+    Variable("infinitt_records", SITE, None),
     Variable("infinitt_modalities", SITE, None),
     Variable("infinitt_check_every", SITE, values.interval),
     Variable("infinitt_address", HOST, addresses.address),
@@ -135,6 +137,16 @@ METRICS_KEYS: dict[str, Callable[[Any], Any]] = {
     "port": values.port,
     "allowed_sources": addresses.networks,
     "node_exporter": values.boolean,
+}
+RECORDS_KEYS: dict[str, Callable[[Any], Any]] = {
+    "syslog": lambda value: value,  # read by records.read
+}
+SYSLOG_KEYS: dict[str, Callable[[Any], Any]] = {
+    "server": Text(values.SERVER, "give the name or the address of a syslog server"),
+    "port": values.port,
+    "ca": pem,
+    "name": values.certificate_name,
+    "relp": values.boolean,
 }
 MODALITY_KEYS: dict[str, Callable[[Any], Any]] = {
     "name": Text(values.NAME, "give up to 63 letters, digits, dots, dashes and underscores"),

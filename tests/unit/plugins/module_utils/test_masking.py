@@ -52,7 +52,7 @@ def test_a_known_password_passes_nowhere():
     known = dict.fromkeys(_masking.passwords("    stats auth 'stats:ca:nary'\n"), _masking.MASK)
     assert known == {"ca:nary": _masking.MASK}
     assert _masking.text("curl said ca:nary twice, ca:nary", known) == "curl said (masked) twice, (masked)"
-    assert _masking.log('x calling="ca:nary"', known) == 'x calling="(masked)"'
+    assert _masking.log('x "calling_ae":"ca:nary"', known) == 'x "calling_ae":"(masked)"'
     assert json.loads(_masking.data('{"ca:nary": ["ca:nary"]}', known)) == {"(masked)": ["(masked)"]}
     # Where it is part of every word its absence would tell it.
     assert _masking.text("stats", {"s": _masking.MASK}) == "stats"
@@ -70,7 +70,7 @@ LINE = "198.51.100.139:48350 web web/pacs1 0/0/0/2/2 200 155 --NI 1/1/0/0/0 "
         ("GET /dicom-web/studies/1.2.CANARY/series", "GET /dicom-web/(masked)"),
         ("GET /1.2.840.CANARY", "GET /(masked)"),
         ("GET /view;patient=CANARY", "GET /(masked)"),
-        ('GET /a/calling="CANARY"', "GET /a/(masked)"),
+        ('GET /a/calling_ae":"CANARY"', "GET /a/(masked)"),
     ],
 )
 def test_of_a_web_request_the_application_stays(asked, left):
@@ -79,8 +79,7 @@ def test_of_a_web_request_the_application_stays(asked, left):
 
 def test_what_helps_stays():
     lines = (
-        "198.51.100.153:40768 [24/Nov/2026:16:43:29.651] dicom dicom/pacs2 1/0/107 4165 -- 1/1/0/0/0 0/0"
-        ' calling="CT/1?" called="INF"\n'
+        '{"time":"2026-11-24T16:43:29.651Z","node":"pacs2","calling_ae":"CT/1?","called_ae":"INF","ended":"closed","haproxy":"-- 1/0/107"}\n'
         "Server web/pacs2 is DOWN, reason: Layer4 timeout, check duration: 1501ms. 1 active server left.\n"
         "[1764061409] [DESTROY] tcp src=198.51.100.50 dst=198.51.100.10 sport=40314 dport=104\n"
     )

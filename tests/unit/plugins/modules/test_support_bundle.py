@@ -27,7 +27,7 @@ JOURNAL = f"""2026-11-26T04:00:02+0000 lb1 haproxy[1]: the newest
 2026-11-26T04:00:02+0000 lb1 haproxy[1]: 198.51.100.9:1 web web/pacs1 200 1 --NI 1/1/0/0/0 GET /wado?p=canary-query
 2026-11-26T04:00:01+0000 lb1 haproxy[1]: Cookie: PACSNODE=canary-cookie
 2026-11-26T04:00:01+0000 lb1 haproxy[1]: {PASSWORD}
-2026-11-26T04:00:00+0000 lb1 haproxy[1]: dicom dicom/pacs2 calling="CT1" called="INFINITT"
+2026-11-26T04:00:00+0000 lb1 haproxy[1]: {{"node":"pacs2","calling_ae":"CT1","called_ae":"INFINITT"}}
 {KEY}
 """
 
@@ -82,7 +82,7 @@ def test_no_secret_is_in_the_archive_and_what_helps_is(host):
     assert json.loads(found["lb1/configuration/guard.json"])["pipe"] == "/run/x"
     assert "stats auth (masked)" in found["lb1/configuration/haproxy.cfg"]
     log = found["lb1/logs/haproxy.log"].splitlines()
-    assert log[-1].endswith("the newest") and any('calling="CT1" called="INFINITT"' in line for line in log)
+    assert log[-1].endswith("the newest") and any('"calling_ae":"CT1","called_ae":"INFINITT"' in line for line in log)
     assert any(line.endswith("GET /wado?(masked)") for line in log)
 
 

@@ -186,6 +186,23 @@ SITE["infinitt_notify"] = st.fixed_dictionaries(
         ),
     },
 )
+SITE["infinitt_records"] = st.just({}) | st.fixed_dictionaries(
+    {},
+    optional={
+        "syslog": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "server": st.sampled_from(["syslog.example.org", " siem", "2001:db8::5", "198.51.100.5"]),
+                    "ca": st.just({"on_hosts": "/etc/ssl/ca.pem"}),
+                    "name": st.just("siem.example.org"),
+                },
+                optional={"port": both(st.integers(1, 65535)), "relp": st.sampled_from([False, "no", True])},
+            ),
+            max_size=2,
+            unique_by=lambda its: its["server"],
+        )
+    },
+)
 SITE["infinitt_modalities"] = st.lists(
     st.fixed_dictionaries(
         {"name": names | st.integers(0, 99), "address": st.ip_addresses().map(str), "ae": titles},
