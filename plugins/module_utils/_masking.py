@@ -44,9 +44,6 @@ _RULES = (
 )
 # An AE title has 16 characters, of which a `?` or a `/` may be one.
 _TITLES = re.compile(r'(\bcall(?:ing|ed)_ae":"[^"\n]{0,16}")')
-# How HAProxy's line of a web request ends (roles/haproxy/templates/haproxy.cfg.j2): method and path.
-_REQUEST = re.compile(r"(?m)( [A-Z]{3,16} )(/\S*)$")
-_APPLICATION = re.compile(r"/[A-Za-z][A-Za-z_-]*(?=[/?]|$)")
 
 
 def text(written: str, known: Mapping[str, str]) -> str:
@@ -68,19 +65,9 @@ def _by_rule(written: str) -> str:
 
 
 def log(written: str, known: Mapping[str, str]) -> str:
-    """Of lines of the journal: AE titles stay, and of the path of a web request the first part, which is an
-    application's name; the rest may be a patient's or a study's.
-    """
-    parts = _TITLES.split(_REQUEST.sub(_request, _without(written, known)))
+    """Of lines of the journal: AE titles stay."""
+    parts = _TITLES.split(_without(written, known))
     return "".join(part if number % 2 else _by_rule(part) for number, part in enumerate(parts))
-
-
-def _request(found: re.Match[str]) -> str:
-    method, path = found.groups()
-    application = _APPLICATION.match(path)
-    kept = application.group() if application else "/"
-    rest = path[len(kept) :]
-    return method + kept + (rest[0] if application and rest else "") + (MASK if rest else "")
 
 
 def data(written: str, known: Mapping[str, str]) -> str:

@@ -192,14 +192,17 @@ def test_an_association_goes_to_the_nodes_of_the_first_route_that_matches(door, 
     nodes, logged, _admin = door
     assert associate(called, calling).is_released
     assert len(nodes.seen) == 1 and nodes.seen[0] in ([node] if node else ["pacs1", "pacs2"])
-    assert lines(logged, 1)[0].items() >= {
-        "service": "dicom",
-        "vip": "127.51.100.10",
-        "node": nodes.seen[0],
-        "calling_ae": calling,
-        "called_ae": called,
-        "ended": "closed",
-    }.items()
+    assert (
+        lines(logged, 1)[0].items()
+        >= {
+            "service": "dicom",
+            "vip": "127.51.100.10",
+            "node": nodes.seen[0],
+            "calling_ae": calling,
+            "called_ae": called,
+            "ended": "closed",
+        }.items()
+    )
 
 
 def test_a_client_stays_on_its_node_whatever_else_it_asks_for(door):
