@@ -18,6 +18,7 @@ async def session():
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(ADDRESS, 80), 3)
     except (OSError, asyncio.TimeoutError):
+        await asyncio.sleep(0.1)
         return
     port = writer.get_extra_info("sockname")[1]
     try:
@@ -27,6 +28,8 @@ async def session():
         answer = b""
     writer.close()
     seen["answered" if answer else "broken"].append(port)
+    if not answer:
+        await asyncio.sleep(0.1)
 
 
 async def client():
