@@ -99,8 +99,10 @@ def test_a_burst_over_a_switchover_and_a_reload_while_the_server_is_away(lab, vi
         until(lambda: compared(seen, counted(server.received(protocol), client))[0] == 0, 180)  # noqa: B023
         found = counted(server.received(protocol), client)
         measured(f"{protocol}: {compared(seen, found)} missing and twice")
-    for protocol in ("relp", "tls"):
-        assert compared(seen, counted(server.received(protocol), client)) == (0, 0), protocol
+    assert compared(seen, counted(server.received("relp"), client)) == (0, 0)
+    # Syslog has no answer: what was on its way when the server went is lost.
+    missing, twice = compared(seen, counted(server.received("tls"), client))
+    assert missing <= 10 and twice == 0
 
 
 def test_a_server_that_is_killed_in_a_burst_loses_nothing_by_relp(lab, vip, holder, server, records):
