@@ -193,7 +193,7 @@ def bring_back(_place):
 
 
 def cut_mirror(place):
-    """Nothing of the mirror passes, while an association begins and lasts, and a thousand others come and go."""
+    """Nothing of the mirror passes, while an association begins and lasts, and two thousand others come and go."""
     chains = "".join(
         f"chain {hook} {{ type filter hook {hook} priority -300; udp dport 3780 drop; }}; "
         for hook in ("input", "output")
@@ -201,7 +201,7 @@ def cut_mirror(place):
     place.on(place.standby, f"nft 'table inet lab {{{chains} }}'")
     place.kept["association"] = ExitStack()
     place.kept["association"].enter_context(traffic(place.lab, place.vip, **ASSOCIATION))
-    come_and_go = f'for _ in range(1000): socket.create_connection(("{place.vip}", 104), 5).close()'
+    come_and_go = f'for _ in range(2000): socket.create_connection(("{place.vip}", 104), 5).close()'
     place.on("modality", f"python3 -c 'import socket\n{come_and_go}'")
 
 
