@@ -56,8 +56,11 @@ def records(pair):
 
 
 def settled(pair, number):
-    """The records, once there are so many, and a second later."""
-    until(lambda: len(records(pair)) >= number)
+    """The records, once there are so many, and a second later.
+
+    A connection whose last packet was lost at a move is forgotten after half a minute, or a little more.
+    """
+    until(lambda: len(records(pair)) >= number, 100)
     time.sleep(1)
     return records(pair)
 
