@@ -33,7 +33,7 @@ def visits(services: list[dict], records: list[str], flows: list[str], now: floa
     last: dict[tuple[str, str], float] = {}
 
     def visit(client: str, name: str | None, moment: float) -> None:
-        if name in by_name and client not in TEST_CLIENT.values():
+        if name and name in by_name and client not in TEST_CLIENT.values():
             last[client, name] = max(last.get((client, name), 0), moment)
 
     for line in records:

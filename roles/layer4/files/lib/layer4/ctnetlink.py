@@ -122,8 +122,8 @@ def side(data: bytes) -> tuple[str, str, int, int] | None:
     if protocol.get(1) != b"\6":
         return None
     source, target = (addresses.get(kind) or addresses[kind + 2] for kind in (1, 2))
-    ports = (int.from_bytes(protocol[kind], "big") for kind in (2, 3))
-    return (str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)), *ports)
+    port, target_port = (int.from_bytes(protocol[kind], "big") for kind in (2, 3))
+    return str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)), port, target_port
 
 
 def number(data: bytes | None) -> int | None:

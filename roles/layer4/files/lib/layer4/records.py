@@ -148,7 +148,7 @@ class Recorder:
         return service.get(self.node(entry).get("name"), {}).get("dead", False)
 
     def write(self, entry: Entry) -> None:
-        ended = HOW.get(entry.state, "timeout")
+        ended = HOW.get(entry.state or 0, "timeout")
         if ended != "closed" and self.is_dead(entry):
             ended = "cut" if self.node(entry).get("cut") else "node_down"
         service = self.services[entry.address, entry.port]
