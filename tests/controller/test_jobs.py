@@ -39,8 +39,11 @@ TEMPLATES = yaml.load(
 JOBS = [template["name"] for template in TEMPLATES if template["playbook"] != "playbooks/controller.yml"]
 
 
-# Where that one is dead, more can be done than to mend the connection.
-UNREACHED = {"Remove a load balancer": "lb1 cannot be reached, so it cannot be stopped"}
+# Where that one is dead, more can be done than to mend the connection; and status shows what it could not ask.
+UNREACHED = {
+    "Remove a load balancer": "lb1 cannot be reached, so it cannot be stopped",
+    **dict.fromkeys(("Status", "Status, told to everybody"), "lb1 could not be reached, so its state is unknown"),
+}
 
 
 class Unsafe(str):
