@@ -97,7 +97,10 @@ class HAProxy:
         self.admin, self.master = str(directory / "admin.sock"), str(directory / "master.sock")
         self.node = Node()
         self.node_port = self.node.server_address[1]
-        self.vip_port, self.closed_port = free_port(), free_port()
+        # Bound and not listened on: it refuses, and nobody else gets it.
+        self.closed = socket.socket()
+        self.closed.bind(("127.0.0.1", 0))
+        self.vip_port, self.closed_port = free_port(), self.closed.getsockname()[1]
         self.write("one")
         self.log = open(directory / "log", "wb")
         self.process = subprocess.Popen(
@@ -133,6 +136,7 @@ class HAProxy:
     def stop(self):
         self.process.terminate()
         self.process.wait(5)
+        self.closed.close()
         self.node.shutdown()
         self.node.server_close()
         self.log.close()
