@@ -28,13 +28,18 @@ FRESH = 1.0  # seconds for which this host's addresses are believed
 HOW = {ctnetlink.LAST_ACK: "closed", ctnetlink.TIME_WAIT: "closed", ctnetlink.CLOSE: "reset"}
 
 
+def node_of(entry: Entry, service: dict) -> dict:
+    """Return the node to which it goes; nothing where the configuration has that one no more."""
+    end = (entry.node, entry.node_port)
+    return next((node for node in service["nodes"] if (node["address"], node["port"]) == end), {})
+
+
 def record(entry: Entry, balancer: str, service: dict, ended: str, now: float) -> dict:
     """Describe a connection by the keys that layer 7 has, too. ``now``: in seconds, where the kernel does not say when
     it has ended.
     """
     began = now if entry.began is None else entry.began / 1e9
     start = datetime.datetime.fromtimestamp(began, datetime.timezone.utc).replace(tzinfo=None)
-    names = {(node["address"], node["port"]): node["name"] for node in service["nodes"]}
     return {
         "time": f"{start.isoformat(timespec='milliseconds')}Z",
         "load_balancer": balancer,
@@ -43,7 +48,7 @@ def record(entry: Entry, balancer: str, service: dict, ended: str, now: float) -
         "vip": entry.address,
         "client": entry.client,
         "client_port": entry.client_port,
-        "node": names.get((entry.node, entry.node_port)),
+        "node": node_of(entry, service).get("name"),
         "calling_ae": None,
         "called_ae": None,
         "received_bytes": entry.received,
@@ -137,21 +142,17 @@ class Recorder:
             self.addresses, self.asked = system.addresses(), time.monotonic()
         return vip in self.addresses
 
-    def node(self, entry: Entry) -> dict:
-        nodes = self.services[entry.address, entry.port]["nodes"]
-        return next((node for node in nodes if (node["address"], node["port"]) == (entry.node, entry.node_port)), {})
-
     def is_dead(self, entry: Entry) -> bool:
         """Does the daemon end the connections to its node?"""
         known = json.loads(config.STATE.read_text())["services"] if config.STATE.exists() else {}
-        service = known.get(self.services[entry.address, entry.port]["name"], {})
-        return service.get(self.node(entry).get("name"), {}).get("dead", False)
+        service = self.services[entry.address, entry.port]
+        return known.get(service["name"], {}).get(node_of(entry, service).get("name"), {}).get("dead", False)
 
     def write(self, entry: Entry) -> None:
+        service = self.services[entry.address, entry.port]
         ended = HOW.get(entry.state or 0, "timeout")
         if ended != "closed" and self.is_dead(entry):
-            ended = "cut" if self.node(entry).get("cut") else "node_down"
-        service = self.services[entry.address, entry.port]
+            ended = "cut" if node_of(entry, service).get("cut") else "node_down"
         self.journal.write(record(entry, self.config.name, service, ended, time.time()))
 
 

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
 
 from . import ctnetlink
 from .ctnetlink import Entry
@@ -51,11 +52,10 @@ class Table:
         return found if found and found.id == event.id else None
 
     def dump(self) -> list[Entry]:
-        return list(self._ask(ctnetlink.ask_for_all()))
+        return list(self._ask(ctnetlink.ask_for_all(), several=True))
 
-    def _ask(self, question: bytes):
+    def _ask(self, question: bytes, several: bool = False) -> Iterator[Entry]:
         self.questions.send(question)
-        several = question == ctnetlink.ask_for_all()
         while True:
             for kind, entry in ctnetlink.messages(self.questions.recv(1 << 18)):
                 if entry:
