@@ -76,3 +76,19 @@ HOSTILE = [
     "a!b",
     "-a",
 ]
+
+# AE titles as a client may send them, which no log may take for anything else.
+HOSTILE_TITLES = [
+    b'X" called="RIS"\n',
+    b"A\n127.0.0.1:1 [",
+    b'X","ended":"closed"',
+    b'A"}\n{"time":"1',
+    b"\x1b[2J\r\x07",
+    b"\\\"'`$(x)%[x]",
+    b"\xff\xfe\x80\x9b31m",
+    b"\xe2\x80\xa8\xc2\x85",
+    b"a\x00b\nc",
+    b"a\x00b\nc\\u0000",
+    b"\\",
+    b"&\\1\\n/e",
+]

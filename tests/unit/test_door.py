@@ -18,7 +18,7 @@ import time
 import pynetdicom
 import pytest
 import rendering
-from factories import build, hosts
+from factories import HOSTILE_TITLES, build, hosts
 from pydicom.uid import UID
 from pynetdicom.sop_class import Verification
 from running import accepts, haproxy, recorded, unchecked, until
@@ -281,18 +281,7 @@ def test_a_request_may_come_byte_by_byte(door):
     assert titles(*lines(logged, 1)) == ["CT1", "RIS"]
 
 
-HOSTILE = [
-    b'X" called="RIS"\n',
-    b"A\n127.0.0.1:1 [",
-    b"\x1b[2J\r\x07",
-    b"\\\"'`$(x)%[x]",
-    b"\xff\xfe\x80\x9b31m",
-    b"\xe2\x80\xa8\xc2\x85",
-    b"a\x00b\nc",
-]
-
-
-@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("hostile", HOSTILE_TITLES)
 def test_no_title_forges_a_line_of_the_log(door, hostile):
     _nodes, logged, _admin = door
     say(request(hostile, hostile[::-1]))

@@ -22,7 +22,7 @@ import threading
 
 import pytest
 import rendering
-from factories import build
+from factories import HOSTILE_TITLES, build
 from running import RECORDS, accepts, on_loopback, unchecked, until
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _haproxy
@@ -244,20 +244,7 @@ def test_nothing_of_a_url_a_cookie_or_a_header_is_in_a_record(running, first):
     assert CANARY not in record.replace(f" {first.split()[0]}" + '"}', '"}'), record
 
 
-HOSTILE = [
-    b'X","ended":"closed"',
-    b'A"}\n{"time":"1',
-    b"\x1b[2J\r\x07",
-    b"\\\"'`$(x)%[x]",
-    b"\xff\xfe\x80\x9b31m",
-    b"\xe2\x80\xa8\xc2\x85",
-    b"a\x00b\nc\\u0000",
-    b"\\",
-    b"&\\1\\n/e",
-]
-
-
-@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("hostile", HOSTILE_TITLES)
 def test_no_title_forges_a_record(running, hostile):
     come(OPEN, request(hostile, hostile[::-1]))
     its = running.record()
