@@ -89,10 +89,14 @@ class Recorder:
 
     def work(self, catching_up: bool = False) -> None:
         """Record what has happened so far."""
-        while (events := self.table.read()) != []:
+        lost = False
+        while (events := self.table.read()) != [] or lost:
             if events is None:
                 system.log("The kernel had more to say than there was room for: records may be missing.")
-                events = [] if catching_up else self.missed()
+                lost = True
+                continue
+            if not events:  # until all is read that it had said, it says nothing more (NETLINK_S_CONGESTED)
+                events, lost = [] if catching_up else self.missed(), False
             for event in events:
                 ended = event.state in ctnetlink.ENDED  # what was said before the filter was there may be anything
                 if not self.concerns(event):
