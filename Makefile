@@ -107,11 +107,12 @@ soak: export PACS_LAB := history
 soak: export PACS_LAYER := $(or $(LAYER),4)
 soak: export ANSIBLE_INVENTORY := inventory/lab,molecule/history/lab.yml,molecule/history/soak.yml
 soak: export PYTHONPATH := molecule/shared:molecule/shared/testing
-soak: setup
+soak: setup .build/bench
 	@$(IN_A_LAB) \
 	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
 	python -m soaking .build/history/lab.json $(or $(MINUTES),60)
+	@.build/bench/bin/python bench/soak.py .build/results/soak.json docs/benchmarks/soak.svg
 
 # In the lab "spare". Nothing of it is drawn by a seed, and all of it takes most of an hour. INTERRUPTIONS="restart,start" names cycles of test_interruptions.py.
 interruptions: export PACS_LAB := spare

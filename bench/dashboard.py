@@ -13,6 +13,7 @@ import re
 import sys
 
 from matplotlib import pyplot
+from pictures import begin, save, spans
 
 # In two columns.
 PANELS = (
@@ -40,17 +41,6 @@ def named(legend: str, metric: dict[str, str]) -> str:
 def points(values: list[list], began: float) -> list[tuple[float, float]]:
     """Minutes since the beginning, and values."""
     return [((moment - began) / 60, float(value)) for moment, value in values]
-
-
-def spans(moments: list[float], step: float) -> list[tuple[float, float]]:
-    """Join moments that follow each other: where each span begins, and how long it is."""
-    found: list[tuple[float, float]] = []
-    for at in moments:
-        if found and at - sum(found[-1]) < step / 2:
-            found[-1] = (found[-1][0], at + step - found[-1][0])
-        else:
-            found.append((at, step))
-    return found
 
 
 def draw_states(axes, panel: dict, began: float, step: float) -> None:
@@ -81,7 +71,7 @@ def draw_lines(axes, panel: dict, began: float, step: float) -> None:
 
 
 def main(answers: str, picture: str) -> None:
-    pyplot.rcParams.update({"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "dashboard"})
+    begin(8)
     with open(answers, encoding="utf-8") as file:
         found = json.load(file)
     began, ended, step = found["began"], found["ended"], found["step"] / 60
@@ -91,18 +81,12 @@ def main(answers: str, picture: str) -> None:
         (draw_states if title in STATES else draw_lines)(axes, panels[title], began, step)
         axes.set_title(title, loc="left", fontweight="bold", fontsize=9)
         axes.set_xlim(0, (ended - began) / 60)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=6, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.12))
     for axes in places[-1]:
         axes.xaxis.set_tick_params(labelbottom=True)
         axes.set_xlabel("minutes", loc="right")
     figure.tight_layout()
-    figure.savefig(picture, metadata={"Date": None, "Creator": None}, facecolor="white")
-    # Matplotlib ends lines with spaces.
-    with open(picture, encoding="utf-8") as file:
-        lines = [line.rstrip() for line in file]
-    with open(picture, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+    save(figure, picture, facecolor="white")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import statistics
 
 from cases import PAUSE, WAYS, Case
 from matplotlib import pyplot
+from pictures import begin, save
 
 COLOURS = {"direct": "#8a8f98", "7": "#d55e00", "4": "#0072b2"}  # distinct for the colour-blind too
 
@@ -30,22 +31,8 @@ def bars(axes, names: list[str], values: dict[str, list[list[float]]]) -> None:
 
 def draw(cases: list[Case], found: list[dict], plots: pathlib.Path) -> None:
     """Draw throughput, processor time and pauses (``found``: the losses of a load balancer) into a directory."""
-    pyplot.rcParams.update(
-        {
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "svg.fonttype": "none",
-            "svg.hashsalt": "bench",
-        }
-    )
+    begin(9)
     plots.mkdir(exist_ok=True)
-
-    def save(figure, name: str) -> None:
-        figure.savefig(plots / f"{name}.svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-        # Matplotlib ends lines with spaces.
-        text = (plots / f"{name}.svg").read_text()
-        (plots / f"{name}.svg").write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")
 
     figure, both = pyplot.subplots(1, 2, figsize=(9, 3))
     for axes, link in zip(both, ("1 Gbit/s", "unlimited")):
@@ -55,14 +42,14 @@ def draw(cases: list[Case], found: list[dict], plots: pathlib.Path) -> None:
         axes.set_ylabel("Gbit/s")
     both[1].legend(frameon=False, loc="upper left")
     figure.tight_layout()
-    save(figure, "throughput")
+    save(figure, plots / "throughput.svg", bbox_inches="tight")
 
     figure, axes = pyplot.subplots(figsize=(6, 3))
     some = [case for case in cases if case.link == "unlimited"]
     bars(axes, [case.name for case in some], {way: [case.costs[way] for case in some] for way in WAYS})
     axes.set_ylabel("processor seconds per Gbit")
     axes.legend(frameon=False)
-    save(figure, "processor")
+    save(figure, plots / "processor.svg", bbox_inches="tight")
 
     figure, axes = pyplot.subplots(figsize=(6, 3))
     for loss, style in zip(found, (":", "--", "-")):
@@ -83,4 +70,4 @@ def draw(cases: list[Case], found: list[dict], plots: pathlib.Path) -> None:
     axes.set_ylabel("% of the associations that waited less")
     axes.set_xlim(0, PAUSE * 1.1)
     axes.legend(frameon=False, loc="upper left")
-    save(figure, "pause")
+    save(figure, plots / "pause.svg", bbox_inches="tight")

@@ -72,6 +72,13 @@ class Prometheus:
         """The names of the alerts that have fired since then."""
         return _by_name(self.over('ALERTS{alertstate="firing"}', since, time.time(), 1))
 
+    def moments(self, since, step):
+        """When each alert fired since then, by its name: seconds since the epoch, every ``step`` seconds."""
+        found = {}
+        for its in self.over('max by (alertname) (ALERTS{alertstate="firing"})', since, time.time(), step):
+            found[its["metric"]["alertname"]] = [moment for moment, _value in its["values"]]
+        return found
+
     def _get(self, what, **words):
         url = f"http://{self.address}/api/v1/{what}?" + urllib.parse.urlencode(words)
         with urllib.request.urlopen(url, timeout=10) as answer:

@@ -26,6 +26,7 @@ from history.runner import Runner
 from history.usage import Usage
 
 RESULTS = REPOSITORY / ".build/results/soak.json"
+MOMENTS = 5  # seconds: whether an alert fired is asked for every so many
 
 
 def main(path: str, minutes: str = "60") -> int:
@@ -38,10 +39,13 @@ def main(path: str, minutes: str = "60") -> int:
         addresses = [config["addresses"][host] for host in lab.balancers]
         with prometheus.running(WORK / "prometheus", addresses, alerts=1, looks=1) as watcher:
             broken = soak.soak(runner, Usage(lab.execute, lab.balancers, runner.note), watcher.firing, until)
-            fired = set(watcher.fired(watcher.began)) - set().union(*soak.ALERTS.values())
+            fired = watcher.moments(watcher.began, MOMENTS)
+            for name, moments in fired.items():
+                runner.note("fired", name=name, moments=moments, step=MOMENTS)
+    wrong = sorted(set(fired) - set().union(*soak.ALERTS.values()))
     # What leaks shows within half of the time.
     lines, growing = soak.summary(RESULTS, float(minutes) * 30)
-    failures = [*map(str, broken), *growing, *(f"alerts: {name} has fired" for name in sorted(fired))]
+    failures = [*map(str, broken), *growing, *(f"alerts: {name} has fired" for name in wrong)]
     print(f"\n{len(runner.steps)} steps", *lines, f"Broken promises: {len(failures) or 'none'}", *failures, sep="\n")
     return bool(failures)
 
