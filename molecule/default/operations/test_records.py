@@ -12,7 +12,8 @@ import threading
 import time
 
 import pytest
-from pair import FORWARDED, PAIR, REPOSITORY, measured, module, other, play, until
+import session_records
+from pair import FORWARDED, PAIR, REPOSITORY, measured, other, play, until
 from records_server import Server
 
 pytestmark = pytest.mark.skipif(FORWARDED, reason="the records of layer 7")
@@ -42,19 +43,11 @@ def records(lab, server):
 
 
 def in_the_journals(lab, since):
-    lines = [
-        line
-        for name in PAIR
-        for line in lab[name]
-        .check_output(f"journalctl --quiet --identifier pacs-session --output cat --since @{since}")
-        .splitlines()
-    ]
-    return lines
+    return [line for lines in session_records.lines_in_the_journals(lab, since).values() for line in lines]
 
 
 def counted(lines, client):
-    found = [json.loads(line) for line in lines]
-    return collections.Counter(its["client_port"] for its in found if its["client"] == client)
+    return session_records.ports(session_records.parsed(lines, client))
 
 
 def compared(seen, found):
@@ -65,7 +58,7 @@ def compared(seen, found):
 
 def test_a_burst_over_a_switchover_and_a_reload_while_the_server_is_away(lab, vip, holder, server, records):
     modality = lab["modality"]
-    client = module("modality", "ansible.builtin.debug", var="ansible_host")["ansible_host"]
+    client = session_records.client_address()
     modality.check_output(f"rm -f {STOP}")
     modality.check_output("cat > /srv/sessions.py <<'EOF'\n%s\nEOF" % CLIENT.read_text())
     since = lab["lb1"].check_output("date +%s")
@@ -107,7 +100,7 @@ def test_a_burst_over_a_switchover_and_a_reload_while_the_server_is_away(lab, vi
 
 def test_a_server_that_is_killed_in_a_burst_loses_nothing_by_relp(lab, vip, holder, server, records):
     modality = lab["modality"]
-    client = module("modality", "ansible.builtin.debug", var="ansible_host")["ansible_host"]
+    client = session_records.client_address()
     modality.check_output("cat > /srv/sessions.py <<'EOF'\n%s\nEOF" % CLIENT.read_text())
     modality.check_output(f"touch {STOP}")
     server.forget()

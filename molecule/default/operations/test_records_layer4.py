@@ -14,7 +14,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from pair import ASSOCIATION, FORWARDED, PAIR, measured, module, other, play, the_holder, traffic, until
+import session_records
+from pair import ASSOCIATION, FORWARDED, PAIR, measured, other, play, the_holder, traffic, until
 
 pytestmark = pytest.mark.skipif(not FORWARDED, reason="at layer 7 nothing is forwarded")
 
@@ -61,19 +62,10 @@ def sessions(lab, vip, number, rate):
     found.update(json.loads(lab["modality"].check_output("cat /run/lab-sessions.json")))
 
 
-def client_address():
-    return module("modality", "ansible.builtin.debug", var="ansible_host")["ansible_host"]
-
-
 def journals(lab, since):
-    """Every record of the modality's sessions since then, in both journals, by port."""
-    address, found = client_address(), {}
-    for name in PAIR:
-        lines = lab[name].check_output(f"journalctl -t pacs-session -o cat --since @{int(since)}").splitlines()
-        its = [json.loads(line) for line in lines]
-        found[name] = [one for one in its if (one["client"], one["service"]) == (address, "dicom")]
-        assert {one["load_balancer"] for one in found[name]} <= {name}
-    return found
+    """The records of the modality's sessions with this service."""
+    found = session_records.in_the_journals(lab, since, session_records.client_address())
+    return {name: [record for record in its if record["service"] == "dicom"] for name, its in found.items()}
 
 
 def given_to_haproxy(lab):
@@ -82,7 +74,7 @@ def given_to_haproxy(lab):
 
 
 def count(found):
-    return collections.Counter(one["client_port"] for its in found.values() for one in its)
+    return session_records.ports(record for its in found.values() for record in its)
 
 
 def test_a_burst_with_a_switchover_is_recorded_whole_and_once(lab, vip, holder):
@@ -119,7 +111,7 @@ def test_a_power_loss_costs_the_records_of_its_last_second_at_most(lab, vip, hol
     since = time.time()
     container = f"pacs-{os.environ['PACS_LAB']}-{holder}"
     with sessions(lab, vip, 3000, 50) as its:
-        time.sleep(20)
+        assert until(lambda: len(journals(lab, since)[holder]) > 500, 60)
         subprocess.run(["podman", "kill", "--signal", "KILL", container], check=True, capture_output=True)
         lost = time.time()
         subprocess.run(["podman", "start", container], check=True, capture_output=True)
