@@ -7,11 +7,11 @@ MAKEFLAGS += --no-print-directory
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
-	@echo "make test                  every test"
-	@echo "make test-all              and what takes hours: interruptions, operations, eyes, history for an hour, and its mutants, each of which it must catch"
+	@echo "make test                  every promise once"
+	@echo "make test-all              and what takes hours: what is like others, interruptions, operations, history and soak for an hour each, and mutants that history must catch"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
-	@echo "make scenario NAME=...     one Molecule scenario: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
+	@echo "make scenario NAME=...     one Molecule scenario, [ALL=1] whole: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
 	@echo "make operations            what people do to the pair: ways back, upgrades, reboots and removals too: [LAYER=4]"
 	@echo "make eyes                  every alert, with its fault: a quarter of an hour"
@@ -51,7 +51,8 @@ demo: setup
 test: setup
 	@python tools/test.py
 
-test-all: test interruptions operations eyes
+test-all: export ALL := 1
+test-all: test interruptions operations
 	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
@@ -133,7 +134,7 @@ operations: setup
 
 # `make test` has a third of it. What the dashboard's queries found is drawn: docs/dashboard.svg.
 eyes: .build/bench
-	@EYES=all $(MAKE) scenario NAME=eyes
+	@$(MAKE) scenario NAME=eyes ALL=1
 	@.build/bench/bin/python bench/dashboard.py .build/results/eyes.json docs/dashboard.svg
 
 # Matplotlib is for two pictures alone and has a virtual environment of its own. The lab is removed in any case.

@@ -4,7 +4,7 @@
 
 """Every kind of change, killed on its way: the next run completes it, and the one after that changes nothing.
 
-Eight changes in a row, each killed once, after a task that the seed INTERRUPTIONS_SEED draws. With `make interruptions`
+Changes in a row, each killed once, after a task that the seed INTERRUPTIONS_SEED draws. With `make interruptions`
 a change is killed after each of its tasks after which none was before, and in the end every task of the roles that can
 change something has been one of them. INTERRUPTIONS names the cycles of changes, separated by commas, or is `all`.
 """
@@ -40,6 +40,7 @@ CHANGES = {
     "VIP at layer 4": (8, {"infinitt_layer": 4, "vip": -1}),
     "layer 7": (8, {}),
 }
+SOME = ("node list", "layer 4", "layer 7")  # the others are long
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,9 @@ def complete(lab, variables):
 
 
 @pytest.mark.skipif(bool(NAMED), reason="each is killed after each of its tasks instead")
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize(
+    "name", [name if name in SOME else pytest.param(name, marks=pytest.mark.long) for name in CHANGES]
+)
 def test_a_change_that_is_killed_is_completed_by_the_next_run(lab, site, name, tmp_path):
     tasks, change = CHANGES[name]
     variables, log = site(**change), tmp_path / "log"

@@ -5,13 +5,12 @@
 """Whoever watches the pair hears of each fault, and of its end, and of nothing else: by Prometheus' alerts, by mail, by
 a webhook.
 
-The tests run in this order on one lab, and each leaves the pair as it was. EYES=all has all faults.
+The tests run in this order on one lab, and each leaves the pair as it was. ALL=1 has all faults.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,7 +134,6 @@ TWO = (
 )
 PHASES = {"nodes": NODE_FAULTS, "loss": LOSS}
 MORE_PHASES = {"standby": STANDBY, "nobody": NOBODY, "two": TWO, "mirror": MIRROR, "slow": SLOW}
-TRIED = {**PHASES, **(MORE_PHASES if os.environ.get("EYES") == "all" else {})}
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +186,9 @@ def test_a_healthy_pair_raises_nothing(prometheus):
     assert not until(prometheus.firing, 20), prometheus.fired(quiet)
 
 
-@pytest.mark.parametrize("phase", TRIED)
+@pytest.mark.parametrize("phase", [*PHASES, *(pytest.param(name, marks=pytest.mark.long) for name in MORE_PHASES)])
 def test_each_alert_fires_with_its_fault_and_clears_with_it(lab, vip, holder, prometheus, webhook, phase):
-    its_faults, place, began = TRIED[phase], faults.Place(lab, vip, holder), time.time()
+    its_faults, place, began = {**PHASES, **MORE_PHASES}[phase], faults.Place(lab, vip, holder), time.time()
     before = len(webhook.got)
     wanted, told = (frozenset().union(*(getattr(its, key) for its in its_faults)) for key in ("alerts", "told"))
     allowed = wanted.union(*(fault.also for fault in its_faults))
@@ -215,7 +213,7 @@ def test_every_alert_has_its_fault():
     assert tried == NAMES
 
 
-@pytest.mark.skipif(TRIED == PHASES, reason="make eyes has it")
+@pytest.mark.long
 def test_a_webhook_that_hangs_or_fails_delays_no_move(lab, vip, prometheus, webhook):
     def pause():
         """How long a client, which asks every 10 ms, waits while the VIP moves."""

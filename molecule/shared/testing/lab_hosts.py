@@ -34,6 +34,17 @@ def holder(lab, vip):
     return the_holder(lab, vip)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes its time and is like others; `make test-all` has it, or ALL=1")
+
+
+def pytest_collection_modifyitems(items):
+    if not os.environ.get("ALL"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="make test-all has it"))
+
+
 def pytest_terminal_summary(terminalreporter):
     if MEASURED:
         terminalreporter.section("measured")
