@@ -170,7 +170,11 @@ def _forwarders(found: Mapping[str, Layer4]) -> list[str]:
                 name,
                 "in sync" if in_sync(layer4) else "out of sync",
                 str(sum(sum(nodes.values()) for nodes in layer4["flows"].values())),
-                *([str(mirror[key]) for key in ("ours", "taken", "waiting")] if mirror["running"] else ["-"] * 3),
+                *(
+                    [str(mirror[key]) for key in ("ours", "taken", "waiting")]
+                    if mirror["running"]
+                    else ["-" if mirror["wanted"] else "no", "-", "-"]
+                ),
                 f"{room['used']} of {room['room']}",
             ]
         )

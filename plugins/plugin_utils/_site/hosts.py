@@ -17,6 +17,9 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Host, Service, WrittenVip
 
 HIGHEST_PRIORITY = 254  # 255 is the address owner's alone (RFC 9568, 5.2.4)
+# How much less a host has that mirrors no connections while others do, so that it takes the VIP after them: by 1 it
+# would wait 1 ms longer than they do. The weight of the gateway must be more than the whole difference.
+UNMIRRORED = 50
 PEER = re.compile(r"[A-Za-z0-9_.:-]{1,253}")  # what HAProxy takes as the name of a peer
 
 
@@ -81,7 +84,7 @@ def read(
             name=name,
             address=own[name],
             interface=network.interface,
-            priority=HIGHEST_PRIORITY - index,
+            priority=HIGHEST_PRIORITY - index - (UNMIRRORED if ends and name not in ends else 0),
             vips=placed[name],
             peers=[peer for peer in peers if peer["name"] != name],
             gateway=_gateway(

@@ -80,6 +80,9 @@ def test_a_third_host_on_standby_needs_no_mirror(observed):
     observed["lb3"] = {**host("BACKUP"), "layer4": layer4(mirror=False)}
     of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
     assert status.problems(of, observed, ["lb1", "lb2", "lb3"]) == []
+    assert verify.verify(of, observed, "lb2", []).unchecked == [
+        "Not mirrored: lb3. It is the last to take the VIP, and what waits for an answer breaks then."
+    ]
 
 
 # --- as a load balancer sees it by itself -----------------------------------------------------------------------------

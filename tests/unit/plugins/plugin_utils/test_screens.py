@@ -177,6 +177,8 @@ def test_a_map_that_is_out_of_sync_and_a_mirror_that_is_not_running():
     observed["lb2"]["layer4"].update(current=False)
     observed["lb2"]["layer4"]["mirror"].update(running=False)
     assert "lb2      out of sync  3            -         -         -       100 of 1000" in screen(observed, FORWARDED)
+    observed["lb2"]["layer4"]["mirror"].update(wanted=False)
+    assert "lb2      out of sync  3            no        -         -       100 of 1000" in screen(observed, FORWARDED)
 
 
 @settings(deadline=None)

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import pytest
-from factories import NODES, build, facts, hosts, service
+import yaml
+from factories import NODES, ROLE, build, facts, hosts, service
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output import as_dict
+
+KEEPALIVED = ROLE.parent / "keepalived/vars/main.yml"
 
 
 def layers(site):
@@ -112,6 +115,18 @@ def test_a_third_host_has_no_mirror_and_its_own_connections_are_nobodys():
     assert site.problems == [] and mirrors(site)["lb3"] == ("", "", "")
     assert mirrors(site)["lb1"] == ("198.51.100.11", "eth0", "198.51.100.12")
     assert all(host.unmirrored == ["198.51.100.11", "198.51.100.12", "198.51.100.13"] for host in site.hosts.values())
+
+
+def test_a_host_without_a_mirror_comes_last_and_its_gateway_is_still_worth_more():
+    three = hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")})
+    priorities = [host.priority for host in build(three, infinitt_layer=4).hosts.values()]
+    assert priorities == [254, 253, 202]
+    gateway = yaml.safe_load(KEEPALIVED.read_text())["__keepalived_gateway_check"]
+    assert -gateway["weight"] > max(priorities) - min(priorities)
+    assert [host.priority for host in build(three).hosts.values()] == [254, 253, 252]
+    for name, number in (("lb2", 12), ("lb3", 13)):
+        three[name]["variables"] = {"infinitt_mirror_address": f"198.51.100.{number}"}
+    assert [host.priority for host in build(three, infinitt_layer=4).hosts.values()] == [204, 253, 252]
 
 
 def test_a_host_that_was_not_asked_is_an_end_all_the_same():
