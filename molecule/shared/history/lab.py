@@ -31,7 +31,7 @@ LOOK = (
     " echo $(systemctl show --property=MainPID,StateChangeTimestamp --value $unit) $unit.service; done"
 )
 # What is left of a broken association: its ends, its entries, and what the daemons said.
-EVIDENCE = "ss -Htanoi; conntrack --dump 2>/dev/null; journalctl --no-pager --output short-precise --lines 5000"
+EVIDENCE = "ss -Htanoi; conntrack --dump 2>/dev/null; journalctl --no-pager --output short-precise --lines 20000"
 NONE = Step("")
 
 

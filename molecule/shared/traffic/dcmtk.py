@@ -69,9 +69,9 @@ class Dcmtk:
                 async with asyncio.timeout(PATIENCE):
                     line = (await process.stdout.readline()).decode(errors="replace").strip()
             except TimeoutError:
-                state = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-                last = f"no answer for {PATIENCE} s, its process being in the state {state}, its socket: "
-                last += await self._socket(process)
+                last = (
+                    f"no answer for {PATIENCE} s, {self._waits(process.pid)}, its socket: {await self._socket(process)}"
+                )
                 process.kill()
                 break
             if not line:
@@ -114,6 +114,14 @@ class Dcmtk:
         await asyncio.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGCONT)
+
+    @staticmethod
+    def _waits(number: int) -> str:
+        """For what a process waits: its state, and the number of its system call with the file that it is about."""
+        of = pathlib.Path(f"/proc/{number}")
+        state, call = of.joinpath("stat").read_text().rpartition(")")[2].split()[0], of.joinpath("syscall").read_text()
+        files = {its.name: os.readlink(its) for its in of.joinpath("fd").iterdir()}
+        return f"its process being in the state {state}, in the system call {call.strip()} with the files {files}"
 
     @staticmethod
     async def _socket(process: asyncio.subprocess.Process) -> str:
