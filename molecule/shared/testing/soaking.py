@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import sys
 import time
 
@@ -37,6 +38,7 @@ def main(path: str, minutes: str = "60") -> int:
         lab = Lab(config)
         runner = Runner(lab, available(), Belief(config["layer"]), history)
         addresses = [config["addresses"][host] for host in lab.balancers]
+        shutil.rmtree(WORK / "prometheus", ignore_errors=True)  # it would go on firing what fired in the run before
         with prometheus.running(WORK / "prometheus", addresses, alerts=1, looks=1) as watcher:
             broken = soak.soak(runner, Usage(lab.execute, lab.balancers, runner.note), watcher.firing, until)
             fired = watcher.moments(watcher.began, MOMENTS)
