@@ -37,7 +37,8 @@ def test_the_execution_environment_can_be_built(tmp_path):
     run(controlled.TOOLS / "bin/ansible-builder", "create", "--context", tmp_path, "--output-filename", "Containerfile")
     made = tmp_path / "_build"
     assert (made / "requirements.txt").read_text() == (controlled.CLONE / "requirements/controller.txt").read_text()
-    assert (made / "requirements.yml").read_text() == (controlled.CLONE / "controller/requirements.yml").read_text()
+    wanted = controlled.CLONE / "playbooks/tower/requirements.yml"
+    assert (made / "requirements.yml").read_text() == wanted.read_text()
     assert "ansible-core>=2.16" in (tmp_path / "Containerfile").read_text()
 
 

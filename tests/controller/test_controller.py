@@ -11,7 +11,7 @@ import yaml
 from resources import render
 from survey_rules import variables
 
-SURVEYS = yaml.safe_load((controlled.CLONE / "controller/surveys.yml").read_text())["survey_questions"]
+SURVEYS = yaml.safe_load((controlled.CLONE / "playbooks/tower/surveys.yml").read_text())["survey_questions"]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_links_of_the_workflows_are_those_of_the_file(controller):
         runs = controller.unified(node["unified_job_template"])["name"]
         follows = [nodes[number]["identifier"] for number in node["associations"]["success_nodes"]]
         by_workflow.setdefault(workflow, {})[node["identifier"]] = (runs, follows)
-    written = yaml.safe_load((controlled.CLONE / "controller/workflows.yml").read_text())["controller_workflows"]
+    written = yaml.safe_load((controlled.CLONE / "playbooks/tower/workflows.yml").read_text())["controller_workflows"]
     assert by_workflow == {
         workflow["name"]: {
             node["identifier"]: (

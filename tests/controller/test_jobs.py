@@ -34,7 +34,7 @@ INVENTORY = {
 }
 REQUIRED = {"infinitt_node": "pacs1", "infinitt_state": "drain", "infinitt_host": "lb1"}
 TEMPLATES = yaml.load(
-    (controlled.CLONE / "controller/templates.yml").read_text().replace("!unsafe", ""), yaml.SafeLoader
+    (controlled.CLONE / "playbooks/tower/templates.yml").read_text().replace("!unsafe", ""), yaml.SafeLoader
 )["controller_templates"]
 JOBS = [template["name"] for template in TEMPLATES if template["playbook"] != "playbooks/controller.yml"]
 

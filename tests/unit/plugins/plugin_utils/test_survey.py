@@ -15,7 +15,7 @@ from ansible_collections.pacs.loadbalancer.plugins.filter.controller import infi
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values import Choice, Choices, Integer, is_set
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import RUN_VARIABLES
 
-SURVEYS = yaml.safe_load((REPOSITORY / "controller/surveys.yml").read_text())["survey_questions"]
+SURVEYS = yaml.safe_load((REPOSITORY / "playbooks/tower/surveys.yml").read_text())["survey_questions"]
 # A key may be a patient's: it is filled in as a credential.
 ASKED = [name for name, variable in RUN_VARIABLES.items() if not variable.secret]
 
