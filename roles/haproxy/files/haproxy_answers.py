@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -IS
 """Exit code 0 if this host's HAProxy answers on its socket within 0.8 s, 1 if not: a process that hangs has a pid too.
 
 It never asks the nodes: that all nodes are down is no reason to move the VIP.
