@@ -22,7 +22,13 @@ ROOMS = [room.removesuffix(".py") for place in MAP for room in re.findall(r"`plu
 
 LONGEST = 250  # lines
 # Tables: of variables, of panels, of samples; and the text of a licence.
-TABLES = {"roles/*/meta/argument_specs.yml", "monitoring/dashboard.json", "monitoring/alerts_test.yml", "LICENSE"}
+TABLES = {
+    "roles/*/meta/argument_specs.yml",
+    "monitoring/dashboard.json",
+    "monitoring/alerts_test.yml",
+    "LICENSE",
+    "LICENSES/*",
+}
 
 
 def length(path):
