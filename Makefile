@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations eyes bench build docs golden render shell down setup sanity artefact controller tower
+.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations eyes bench build docs docs-site golden render shell down setup sanity artefact controller tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
@@ -19,7 +19,8 @@ help:
 	@echo "make soak                  the same changes and losses again and again, for an hour: [MINUTES=60] [LAYER=4]"
 	@echo "make controller            set up a stand-in for the API of AWX, and run its job templates"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
-	@echo "make build                 the collection's tarball, in dist/"
+	@echo "make build                 the collection's tarball, in dist/: [SIGN=key]"
+	@echo "make docs-site             the pages of the modules, filters and roles: .build/docs-site/build/html"
 	@echo "make docs                  the tables of variables in roles/*/README.md"
 	@echo "make golden                the configurations in tests/unit/golden"
 	@echo "make render INVENTORY=...  what would be deployed, without a host: in .build/render, or OUT=... [HOST=lb1]"
@@ -155,12 +156,17 @@ bench: setup .build/bench
 	@tools/step.sh "Installing Matplotlib" sh -ec 'python3 -m venv --clear $@ && $@/bin/pip --disable-pip-version-check install --requirement $<'
 	@touch $@
 
+# A signature is of MANIFEST.json, which has the checksums of all else: what ansible-galaxy verifies.
+ARTEFACT = $(or $(OUT),dist)/pacs-loadbalancer-$(shell sed -n 's/^version: //p' galaxy.yml).tar.gz
 build:
 	@tools/setup.sh venv
-	@ansible-galaxy collection build --force --output-path dist
+	@ansible-galaxy collection build --force --output-path $(dir $(ARTEFACT))
+ifneq ($(SIGN),)
+	@tar --extract --to-stdout --file $(ARTEFACT) MANIFEST.json | gpg --batch --yes --local-user "$(SIGN)" --armor --detach-sign --output $(ARTEFACT).asc
+endif
 
 artefact:
-	@tools/setup.sh venv
+	@tools/setup.sh artefact
 	@pytest --quiet tests/artefact
 
 # awx.awx, ansible-builder and ansible-rulebook are for this alone, and have a directory of their own.
@@ -181,6 +187,17 @@ tower: setup
 docs:
 	@tools/setup.sh venv
 	@for role in roles/*; do aar-doc --output-template tools/role_table.md.j2 $$role markdown; done
+
+# Without Sphinx's links to the pages of Ansible and Python, which it would fetch. Links within the collection are a linter's: antsibull-docs.
+SITE = .build/docs-site
+docs-site:
+	@tools/setup.sh venv
+	@rm -rf $(SITE) && mkdir -p -m 755 $(SITE)
+	@tools/step.sh "Writing the pages of the collection" sh -ec ' \
+	antsibull-docs sphinx-init --use-current --sphinx-theme alabaster --project pacs.loadbalancer --title pacs.loadbalancer --dest-dir $(SITE) pacs.loadbalancer; \
+	antsibull-docs --config-file $(SITE)/antsibull-docs.cfg collection --fail-on-error --use-current --dest-dir $(SITE)/rst pacs.loadbalancer; \
+	sphinx-build -M html $(SITE)/rst $(SITE)/build -c $(SITE) -W --keep-going -D extensions=sphinx_antsibull_ext -D suppress_warnings=ref.ref'
+	@echo "$(SITE)/build/html/index.html"
 
 golden:
 	@tools/setup.sh venv

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Install what is missing, quietly, and nothing twice: setup.sh venv | unit | lab
-#   venv  the virtual environment .venv (lint)
-#   unit  that, and the programs whose configurations the unit tests validate
-#   lab   that, and what containers with systemd need on this host
+# Install what is missing, quietly, and nothing twice: setup.sh venv | artefact | unit | lab
+#   venv      the virtual environment .venv (lint)
+#   artefact  that, and what signs
+#   unit      that, and the programs whose configurations the unit tests validate
+#   lab       that, and what containers with systemd need on this host
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -58,6 +59,7 @@ need_debian() {
 
 case $1 in
     venv) ;;
+    artefact) type -P gpg gpg-agent >/dev/null || install_packages gnupg ;;
     unit)
         programs_exist || need_debian "install haproxy, keepalived and nftables by hand"
         # Without the other packages the tests that need them are skipped.
@@ -68,6 +70,6 @@ case $1 in
         [ "$(id -u)" = 0 ] || stop "the lab's containers need root; without it there are 'make lint' and 'make unit'"
         install_packages "${lab[@]}"
         ;;
-    *) stop "usage: setup.sh venv | unit | lab" ;;
+    *) stop "usage: setup.sh venv | artefact | unit | lab" ;;
 esac
 make_venv

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import pathlib
 import subprocess
 import tarfile
@@ -23,42 +22,13 @@ LEFT_OUT = (
     "collections/",
     "inventory/lab/",
     "requirements/dev.txt",
+    "requirements/test.txt",
     "Makefile",
     "ansible.cfg",
     "pyproject.toml",
     ".",
 )
 COLLECTION = "pacs.loadbalancer"
-
-
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory):
-    """A user's home without anything of Ansible, and a shell there that knows nothing of the clone."""
-    home = tmp_path_factory.mktemp("home")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")} | {
-        "HOME": str(home)
-    }
-
-    def run(*command):
-        done = subprocess.run(command, cwd=home, env=environment, text=True, capture_output=True, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    run.home = home
-    return run
-
-
-@pytest.fixture(scope="module")
-def artefact(elsewhere):
-    elsewhere("ansible-galaxy", "collection", "build", str(CLONE), "--output-path", str(elsewhere.home))
-    (tarball,) = elsewhere.home.glob("*.tar.gz")
-    return tarball
-
-
-@pytest.fixture(scope="module")
-def installed(elsewhere, artefact):
-    elsewhere("ansible-galaxy", "collection", "install", "--offline", str(artefact))
-    return elsewhere.home / ".ansible/collections/ansible_collections/pacs/loadbalancer"
 
 
 def test_holds_what_a_site_needs_and_nothing_else(artefact):
