@@ -8,6 +8,7 @@ import base64
 from pathlib import Path
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.addresses import netaddr
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.build import build
@@ -16,7 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.output imp
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems, nearest
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.rollback import Rollback
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.tls import pem_files, sealed
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import GROUP, HOST_VARIABLES, RENAMED
 
 
 def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peers_port):
@@ -29,13 +30,20 @@ def infinitt_site(variables, hosts, names, asked, lost, services, defaults, peer
     inventory = {}
     for name in names:
         host = hosts[name]
+        present = {key: RENAMED.get(key, key) for key in host if key.startswith("infinitt_")}
+        for key in RENAMED.keys() & present.keys():
+            Display().warning(
+                f"{key} of {name} is called {present[key]} now; the next major version knows that name only."
+            )
         # What a host was given is read in its own play: a value that refers to another host can be resolved only there.
         written = (
-            host["__infinitt_written"] if name in asked else {key: host[key] for key in HOST_VARIABLES if key in host}
+            host["__infinitt_written"]
+            if name in asked
+            else {now: host[key] for key, now in present.items() if now in HOST_VARIABLES}
         )
         inventory[name] = {
             "variables": written,
-            "names": [key for key in host if key.startswith("infinitt_")],
+            "names": [*present],
             "ansible_host": host.get("ansible_host"),
             "managed": host.get("__infinitt_managed", []),
             "heard": host.get("__infinitt_heard", []),

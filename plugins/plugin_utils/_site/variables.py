@@ -93,6 +93,8 @@ VARIABLES = (
     Variable("infinitt_check_timeout", RUN, values.duration, default=5),
     Variable("infinitt_format", RUN, Choice(("screen", "json")), default="screen"),
 )
+# A variable's former name, and its present one: the former is understood, with a warning, until the next major version.
+RENAMED: dict[str, str] = {}
 SITE_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == SITE}
 HOST_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == HOST}
 RUN_VARIABLES = {variable.name: variable for variable in VARIABLES if variable.scope == RUN}
@@ -182,11 +184,16 @@ def read_keys(
 
 
 def check_names(problems: Problems, hosts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Note variables that are not known."""
+    """Note variables that are not known, or are there by two names."""
     known = [variable.name for variable in VARIABLES]
     for host, its in hosts.items():
-        for name in its.get("names", its["variables"]):
-            if name not in known:
+        names = its.get("names", its["variables"])
+        for name in names:
+            if RENAMED.get(name) in names:
+                problems.note(
+                    f"{name} of {host}", f"is there beside {RENAMED[name]}, its present name", f"keep {RENAMED[name]}"
+                )
+            elif name not in known and name not in RENAMED:
                 problems.note(f"{name} of {host}", "is not a known variable", nearest(name, known))
 
 

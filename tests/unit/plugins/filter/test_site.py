@@ -68,6 +68,20 @@ def test_a_variable_that_nobody_knows_is_named():
     assert problem == "infinitt_vpi of lb2 is not a known variable; did you mean infinitt_vip."
 
 
+def test_a_former_name_is_understood_with_a_warning(monkeypatch):
+    monkeypatch.setitem(site.RENAMED, "infinitt_own_address", "infinitt_address")
+    warnings = []
+    monkeypatch.setattr(site.Display, "warning", lambda _self, text: warnings.append(text))
+    hosts = hostvars(lb2={"infinitt_own_address": "198.51.100.12", "ansible_host": "lb2.example.org"})
+    del hosts["lb2"]["__infinitt_written"], hosts["lb2"]["__infinitt_managed"]
+    found = site_of(hosts, asked=["lb1"])
+    assert found["problems"] == []
+    assert found["hosts"]["lb1"]["peers"] == [{"name": "lb2", "address": "198.51.100.12"}]
+    assert warnings == [
+        "infinitt_own_address of lb2 is called infinitt_address now; the next major version knows that name only."
+    ]
+
+
 def test_the_load_balancers_of_an_inventory():
     assert site.infinitt_hosts({"all": ["lb1"], "loadbalancers": ["lb1"]}) == ["lb1"]
 

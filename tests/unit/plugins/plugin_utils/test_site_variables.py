@@ -17,6 +17,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.values imp
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables import (
     HOST_VARIABLES,
     NODE_KEYS,
+    RENAMED,
     RUN_VARIABLES,
     SERVICE_KEYS,
     SITE_VARIABLES,
@@ -66,9 +67,30 @@ def test_a_default_is_the_one_that_holds_where_nothing_is_written(variable):
 
 
 def test_every_variable_is_read_in_the_hosts_own_play():
-    assert WRITTEN["__infinitt_variables"] == {name: "{{ %s }}" % name for name in SITE_VARIABLES}
-    assert WRITTEN["__infinitt_host_variables"] == {name: "{{ %s | default('') }}" % name for name in HOST_VARIABLES}
-    assert WRITTEN["__infinitt_run_variables"] == {name: "{{ %s | default('') }}" % name for name in RUN_VARIABLES}
+    former = {name: f"{before} | default({name})" for before, name in RENAMED.items()}
+
+    def wanted(variables, default=""):
+        return {name: "{{ %s%s }}" % (former.get(name, name), default) for name in variables}
+
+    assert WRITTEN["__infinitt_variables"] == wanted(SITE_VARIABLES)
+    assert WRITTEN["__infinitt_host_variables"] == wanted(HOST_VARIABLES, " | default('')")
+    assert WRITTEN["__infinitt_run_variables"] == wanted(RUN_VARIABLES, " | default('')")
+
+
+def test_no_former_name_is_in_use_and_each_leads_to_a_variable():
+    names = {variable.name for variable in VARIABLES}
+    assert names.isdisjoint(RENAMED) and names.issuperset(RENAMED.values())
+
+
+def test_a_former_name_is_understood_but_not_beside_the_present_one(monkeypatch):
+    monkeypatch.setitem(RENAMED, "infinitt_segment", "infinitt_interface")
+    inventory = hosts()
+    inventory["lb1"]["names"] = ["infinitt_segment"]
+    assert build(inventory).problems == []
+    inventory["lb1"]["names"] = ["infinitt_interface", "infinitt_segment"]
+    assert build(inventory).problems == [
+        "infinitt_segment of lb1 is there beside infinitt_interface, its present name; keep infinitt_interface."
+    ]
 
 
 @pytest.mark.parametrize(
