@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 
@@ -83,6 +84,21 @@ def test_tower_s_page_has_each_variable_that_a_job_tells_the_next_one():
 def test_the_readme_names_each_playbook():
     named = re.findall(r"(\w+)\.yml", (REPOSITORY / "README.md").read_text())
     assert {path.stem for path in REPOSITORY.glob("playbooks/*.yml")} <= set(named)
+
+
+def test_the_examples_for_ci_run_what_make_test_runs(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    tests = runpy.run_path("tools/test.py")
+    parts = [*tests["WITHOUT_LAB"], *tests["BESIDE"]]
+    labs = [" ".join(command[1:]) for command in tests["WITH_LAB"].values()]
+    github = yaml.safe_load((REPOSITORY / ".github/workflows/test.yml").read_text())["jobs"]
+    gitlab = yaml.safe_load((REPOSITORY / ".gitlab-ci.yml").read_text())
+    for jobs, matrix, part, lab in (
+        (github, lambda job: job["strategy"]["matrix"], "target", "arguments"),
+        (gitlab, lambda job: job["parallel"]["matrix"][0], "TARGET", "ARGUMENTS"),
+    ):
+        assert sorted([*matrix(jobs["part"])[part], "matrix"]) == sorted(parts) and "matrix" in jobs
+        assert matrix(jobs["lab"])[lab] == labs
 
 
 def test_no_playbook_is_for_a_node(tmp_path):
