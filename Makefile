@@ -1,9 +1,10 @@
-# Everything runs from the virtual environment .venv, which the targets create themselves.
-export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+# Everything runs from the virtual environment .venv, which the targets create themselves; `make matrix` names others.
+VENV := $(CURDIR)/.venv
+export PATH := $(VENV)/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations eyes bench build docs docs-site golden render shell down setup sanity artefact controller tower
+.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations eyes bench build docs docs-site matrix golden render shell down setup sanity artefact controller tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
@@ -18,6 +19,7 @@ help:
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4] [HOSTS=2], or STEPS=\"...\""
 	@echo "make soak                  the same changes and losses again and again, for an hour: [MINUTES=60] [LAYER=4]"
 	@echo "make controller            set up a stand-in for the API of AWX, and run its job templates"
+	@echo "make matrix                unit, sanity and artefact with each ansible-core from the oldest promised to the newest: [ENDS=1] [TARGETS=...]"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/: [SIGN=key]"
 	@echo "make docs-site             the pages of the modules, filters and roles: .build/docs-site/build/html"
@@ -180,6 +182,11 @@ controller: .build/controller
 	$@/bin/pip --disable-pip-version-check download --no-deps --dest $@/wheels --requirement tests/controller/collections.txt; \
 	$@/bin/python tools/unpack.py $@/wheels ansible_collections/awx/ $@/collections'
 	@touch $@
+
+# ENDS=1: with the oldest and the newest alone.
+matrix:
+	@tools/setup.sh unit
+	@python tools/matrix.py $(if $(ENDS),ends) $(or $(TARGETS),unit sanity artefact)
 
 tower: setup
 	@pytest --quiet --exitfirst tests/tower

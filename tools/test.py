@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run every test: a line for each that passes, the whole output of each that fails, their number, and last, for those
-who see only the end of a log, what each failure said.
+who see only the end of a log, what took the time and what each failure said.
 
 The labs of the tests are removed afterwards, even if one fails or the run is interrupted; the demo's stays.
 """
@@ -31,6 +31,7 @@ WITH_LAB = {"tower": ["make", "tower"]} | {
 WITHOUT_LAB = {"unit": ["make", "unit"]}
 # None of these watches a clock: they take what the others leave of the processors.
 BESIDE = {target: ["nice", "make", target] for target in ("sanity", "lint", "artefact", "controller")}
+BESIDE["matrix"] = ["nice", "make", "matrix", "ENDS=1", "TARGETS=artefact"]
 # The longest first, so that the two ends of the run come close together; one that is not named here comes before them.
 LONGEST_FIRST = ("default", "associations", "history", "doors", "eyes", "single", "failover", "tower")
 # A lab of its own addresses, but for this one: the demo's.
@@ -49,6 +50,7 @@ class Run:
         self.running = set()
         self.interrupted = False
         self.failed = []
+        self.took = {}
 
     def test(self, name, command):
         """Run one test to its end and return whether it passed."""
@@ -67,10 +69,11 @@ class Run:
             self.running.remove(process)
             if self.interrupted:
                 return False
+            self.took[name] = time.monotonic() - started
             if code != 0:
                 self.failed.append(name)
                 print(f"{name}: FAILED, with this output:\n{log.read_text(errors='replace')}{name}: end of its output")
-            print(f"{name}: {'passed' if code == 0 else 'failed'} after {time.monotonic() - started:.0f} s", flush=True)
+            print(f"{name}: {'passed' if code == 0 else 'failed'} after {self.took[name]:.0f} s", flush=True)
         return code == 0
 
     def interrupt(self, signum, frame):
@@ -114,6 +117,8 @@ def main():
     subprocess.run(["tools/down.sh", *WITH_LAB], check=True)
     if run.interrupted:
         print("interrupted")
+    slowest = sorted(run.took, key=run.took.get, reverse=True)
+    print(f"What took the time: {', '.join(f'{name} {run.took[name]:.0f} s' for name in slowest)}")
     print(f"{passed} passed, {len(tests) - passed} failed")
     for name in run.failed:
         print(f"{name} said last: {why((LOGS / f'{name}.log').read_text(errors='replace'))}")
