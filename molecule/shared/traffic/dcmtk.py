@@ -69,9 +69,8 @@ class Dcmtk:
                 async with asyncio.timeout(PATIENCE):
                     line = (await process.stdout.readline()).decode(errors="replace").strip()
             except TimeoutError:
-                last = (
-                    f"no answer for {PATIENCE} s, {self._waits(process.pid)}, its socket: {await self._socket(process)}"
-                )
+                socket = await self._socket(process)
+                last += f" no answer for {PATIENCE} s, {self._waits(process.pid)}, its socket: {socket}"
                 process.kill()
                 break
             if not line:
