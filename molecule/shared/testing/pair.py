@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import os
 import re
@@ -149,7 +150,7 @@ def owners(lab, vip):
     """Who has the address meanwhile, as the kernels say.
 
     When the block ends it is filled: ``both``, for how long two had it, and ``nobody``, for how long at most none had
-    it, in seconds; and ``moves``, how often one of them got it.
+    it, in seconds; and ``moves``, how often one of them got it from the other one.
     """
     seen: dict[str, float] = {}
     for name in PAIR:
@@ -158,17 +159,19 @@ def owners(lab, vip):
         )
     began = time.time()
     yield seen
-    moments = []
+    moments, taken = [], []
     for name in PAIR:
         lab[name].check_output("systemctl stop lab-owners")
         here = holds(lab[name], vip)
         lines = [line for line in lab[name].check_output("cat /run/lab-owners").splitlines() if f" {vip}/" in line]
         first = "Deleted" in lines[0] if lines else here
-        moments += [(began, 1)] if first else []
+        its = [(began, 1)] if first else []
         for line in lines:
             moment = datetime.datetime.fromisoformat(line[1 : line.index("]")]).replace(tzinfo=datetime.UTC)
-            moments.append((moment.timestamp(), -1 if "Deleted" in line else 1))
-    seen["moves"] = sum(moment > began and change > 0 for moment, change in moments)
+            its.append((moment.timestamp(), -1 if "Deleted" in line else 1))
+        moments += its
+        taken += [(moment, name) for moment, change in its if change > 0]
+    seen["moves"] = sum(former[1] != later[1] for former, later in itertools.pairwise(sorted(taken)))
     number, since, seen["both"], seen["nobody"] = 0, began, 0.0, 0.0
     for moment, change in sorted([*moments, (time.time(), 0)]):
         if number > 1:

@@ -177,6 +177,29 @@ def test_each_of_a_burst_is_recorded_once_whoever_of_the_two_forwards_it(pair):
     assert pair.lb1.journal.records and pair.lb2.journal.records
 
 
+@pytest.fixture
+def few_ports(pair):
+    """The client takes its ports again as soon as TCP allows it."""
+    names = ("ip_local_port_range", "tcp_tw_reuse")
+    before = {name: pair.client("sysctl", "-n", f"net.ipv4.{name}").strip() for name in names}
+    for name, value in zip(names, ("40000 40029", "1")):
+        pair.client("sysctl", "-w", f"net.ipv4.{name}={value}")
+    yield
+    for name, value in before.items():
+        pair.client("sysctl", "-w", f"net.ipv4.{name}={value}")
+
+
+def test_sessions_from_the_same_port_are_different_ones_wherever_the_former_ones_ended(pair, few_ports):
+    """The kernel goes on with the entry of a former one, where that is a copy."""
+    wanted = collections.Counter()
+    for host in (pair.lb1, pair.lb2, pair.lb1, pair.lb1):
+        pair.move(host)
+        wanted += ports(pair.sessions(24, 4))
+        settled(pair, wanted.total())  # and its client may take its port again
+    assert of(pair) == wanted and max(wanted.values()) > 2
+    assert not [record for record in records(pair) if record["taken_over"]]
+
+
 @pytest.mark.parametrize("by, lost", [("TERM", 0), ("KILL", 1)])
 def test_what_ends_while_the_recorder_is_replaced_is_recorded_by_the_next_one(pair, by, lost):
     """One that is killed takes with it the connection of which it was just told."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import signal
 import socket
@@ -77,7 +78,7 @@ class Recorder:
         self.table, self.journal = connections, journal
         self.config = config.load()
         self.services = {(service["address"], service["port"]): service for service in self.config.services}
-        self.done: dict[int, float] = {}  # by key, when
+        self.done: dict[int, tuple[float, bool | None]] = {}  # by key, the oldest first: when, and whether as a copy
         self.addresses: set[str] = set()
         self.asked = float("-inf")
 
@@ -85,7 +86,7 @@ class Recorder:
         """Record what has ended since this program was stopped, and nothing that it had recorded by then."""
         former = [entry for entry in self.table.dump() if entry.state in ctnetlink.ENDED]
         self.work(catching_up=True)
-        self.done.update((entry.key, time.monotonic()) for entry in former)
+        self.done.update((entry.key, (time.monotonic(), entry.adopted)) for entry in former)
 
     def work(self, catching_up: bool = False) -> None:
         """Record what has happened so far."""
@@ -105,7 +106,8 @@ class Recorder:
                     self.close(event)
                 elif event.deleted and not (catching_up and ended):
                     self.forget(event)
-        for key in [key for key, when in self.done.items() if when < time.monotonic() - KEPT]:
+        since = time.monotonic() - KEPT
+        for key in [*itertools.takewhile(lambda key: self.done[key][0] < since, self.done)]:
             del self.done[key]
 
     def missed(self) -> list[Entry]:
@@ -134,10 +136,16 @@ class Recorder:
             self.write(event)
 
     def is_first(self, entry: Entry) -> bool:
-        """Was it not heard of yet? The kernel repeats a deletion that conntrackd had no room for."""
-        if entry.key in self.done:
+        """Was it not heard of yet? The kernel repeats a deletion that conntrackd had no room for.
+
+        A client that comes again from the same port gets the entry that it had, if that is a copy: it is none any more.
+        What is deleted does not say what it was.
+        """
+        _when, adopted = self.done.get(entry.key, (0, entry.adopted))
+        if entry.key in self.done and entry.adopted in (adopted, None):
             return False
-        self.done[entry.key] = time.monotonic()
+        self.done.pop(entry.key, None)
+        self.done[entry.key] = time.monotonic(), entry.adopted
         return True
 
     def holds(self, vip: str) -> bool:
