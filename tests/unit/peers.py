@@ -13,11 +13,21 @@ import socket
 import struct
 import threading
 import time
+from unittest import mock
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from ansible.module_utils import basic
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._dicom import dimse, pdu, stream
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # before ansible-core 2.18
+
+    def patch_module_args(params):
+        given = json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode()
+        return mock.patch.object(basic, "_ANSIBLE_ARGS", given)
+
 
 ACCEPT = stream.encode(pdu.AssociateAC())
 RELEASED = stream.encode(pdu.ReleaseRP())

@@ -37,7 +37,7 @@ class Render(CLI):
     name = "render"
 
     def init_parser(self):
-        super().init_parser(usage="%prog --inventory INVENTORY [options] DIRECTORY", desc=__doc__)
+        super().init_parser(desc=__doc__)
         option_helpers.add_inventory_options(self.parser)
         option_helpers.add_vault_options(self.parser)
         option_helpers.add_runtask_options(self.parser)

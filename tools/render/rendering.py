@@ -65,9 +65,10 @@ class Renderer:
         for name, known in facts.items():
             self.variables.set_host_facts(name, known)
         for play, task in self.tasks:
-            if task.register:  # nobody was asked
-                for host in hosts:
-                    self.variables.set_nonpersistent_facts(host.name, {task.register: {}})
+            # Nobody was asked. From ansible-core 2.21 on a task has several names, in a mapping.
+            registered = [task.register] if isinstance(task.register, str) else task.register or []
+            for host in hosts:
+                self.variables.set_nonpersistent_facts(host.name, {name: {} for name in registered})
             if task.action == "ansible.builtin.set_fact":
                 done = {host.name: self._templar(host, hosts, play, task).template(task.args) for host in hosts}
                 for host in hosts:
