@@ -59,9 +59,10 @@ class Host:
 
     def __init__(self, switch: Host | None, address: str = "") -> None:
         command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec"]
+        # A lab that comes or goes changes /etc while it is copied.
         script = (
             "for own in /run /var/lib; do mount -t tmpfs none $own; done;"
-            " mkdir -p /run/lock /run/layer4; cp -a /etc /run/etc; mkdir -p /run/etc/layer4;"
+            " mkdir -p /run/lock /run/layer4; cp -a /etc /run/etc || :; mkdir -p /run/etc/layer4;"
             " mount --bind /run/etc /etc; echo; exec sleep 3600"
         )
         self.holder = subprocess.Popen([*command, script], stdout=subprocess.PIPE)
