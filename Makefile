@@ -140,7 +140,7 @@ eyes: .build/bench
 	@$(MAKE) scenario NAME=eyes ALL=1
 	@.build/bench/bin/python bench/dashboard.py .build/results/eyes.json docs/dashboard.svg
 
-# Matplotlib is for two pictures alone and has a virtual environment of its own. The lab is removed in any case.
+# Matplotlib is for pictures alone and has a virtual environment of its own. The lab is removed in any case.
 bench: export PACS_LAB := bench
 bench: export LOAD_BEFORE := $(shell cut -d" " -f1 /proc/loadavg)
 bench: export ANSIBLE_INVENTORY := inventory/lab

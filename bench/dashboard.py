@@ -13,7 +13,7 @@ import re
 import sys
 
 from matplotlib import pyplot
-from pictures import begin, save, spans
+from pictures import begin, interrupted, save, spans
 
 # In two columns.
 PANELS = (
@@ -60,14 +60,8 @@ def draw_lines(axes, panel: dict, began: float, step: float) -> None:
     axes.set_ylabel(UNITS.get(panel["unit"], ""))
     for target in panel["targets"]:
         for its in target["series"]:
-            at, values = [], []
-            for moment, value in points(its["values"], began):
-                if at and moment - at[-1] > GAP * step:
-                    at.append(moment)
-                    values.append(float("nan"))
-                at.append(moment)
-                values.append(value)
-            axes.plot(at, values, linewidth=1, label=named(target["legend"], its["metric"]))
+            line = interrupted(points(its["values"], began), GAP * step)
+            axes.plot(*line, linewidth=1, label=named(target["legend"], its["metric"]))
 
 
 def main(answers: str, picture: str) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterable
 
 from matplotlib import pyplot
 
@@ -28,6 +29,19 @@ def save(figure, path: str | pathlib.Path, **more) -> None:
     path = pathlib.Path(path)
     # Matplotlib ends lines with spaces.
     path.write_text("".join(f"{line.rstrip()}\n" for line in path.read_text().splitlines()))
+
+
+def interrupted(points: Iterable[tuple[float, float]], gap: float) -> tuple[list[float], list[float]]:
+    """Return moments and values of a line that has a gap where nothing is known for longer than ``gap``."""
+    at: list[float] = []
+    values: list[float] = []
+    for moment, value in points:
+        if at and moment - at[-1] > gap:
+            at.append(moment)
+            values.append(float("nan"))
+        at.append(moment)
+        values.append(value)
+    return at, values
 
 
 def spans(moments: list[float], step: float) -> list[tuple[float, float]]:

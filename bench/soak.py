@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 from matplotlib import pyplot
-from pictures import begin, save, spans
+from pictures import begin, interrupted, save, spans
 
 GAP = 0.7  # minutes without a measurement, after which a line is interrupted: the load balancer was away
 COLOURS = {
@@ -30,16 +30,9 @@ def lives(axes, used: list[dict], minute: Callable[[dict], float], what: str, un
     """A line for each daemon of each load balancer."""
     for host, style in HOSTS.items():
         for daemon, colour in COLOURS.items():
-            at, values = [], []
-            for event in used:
-                if (event["host"], event["unit"]) != (host, daemon):
-                    continue
-                if at and minute(event) - at[-1] > GAP:
-                    at.append(minute(event))
-                    values.append(float("nan"))
-                at.append(minute(event))
-                values.append(event[what] / unit)
-            axes.plot(at, values, style, color=colour, linewidth=1, label=f"{daemon} {host}")
+            its = [event for event in used if (event["host"], event["unit"]) == (host, daemon)]
+            line = interrupted([(minute(event), event[what] / unit) for event in its], GAP)
+            axes.plot(*line, style, color=colour, linewidth=1, label=f"{daemon} {host}")
 
 
 def main(path: str, picture: str) -> None:

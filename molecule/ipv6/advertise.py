@@ -24,7 +24,7 @@ def main() -> None:
         link.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         while True:
             link.sendto(ADVERTISEMENT, (ALL_NODES, 0, 0, socket.if_nametoindex(interface)))
-            time.sleep(1)
+            time.sleep(1)  # its pace: it waits for nothing
 
 
 if __name__ == "__main__":

@@ -59,10 +59,11 @@ class Host:
 
     def __init__(self, switch: Host | None, address: str = "") -> None:
         command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec"]
-        # A lab that comes or goes changes /etc while it is copied.
+        # Podman writes into /etc/containers whenever a lab comes or goes.
         script = (
             "for own in /run /var/lib; do mount -t tmpfs none $own; done;"
-            " mkdir -p /run/lock /run/layer4; cp -a /etc /run/etc || :; mkdir -p /run/etc/layer4;"
+            " mkdir -p /run/lock /run/layer4 /run/etc/layer4;"
+            " find /etc -mindepth 1 -maxdepth 1 ! -name containers -exec cp -a -t /run/etc {} +;"
             " mount --bind /run/etc /etc; echo; exec sleep 3600"
         )
         self.holder = subprocess.Popen([*command, script], stdout=subprocess.PIPE)

@@ -39,6 +39,9 @@ def render_inventory(inventory, directory, *options, timeout=60):
 @functools.cache
 def _renderer():
     """Start it; it ends with the tests, since its input does."""
+    # The collection needs less: tools/render does what Ansible's own programs do, differently before 2.19.
+    if [*map(int, version("ansible-core").split(".")[:2])] < [2, 19]:
+        pytest.skip("make render needs ansible-core 2.19 or later", allow_module_level=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     renderer = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("renderer.py"))],
@@ -52,9 +55,6 @@ def _renderer():
 
 
 def _ask(request, timeout):
-    # The collection needs less: tools/render does what Ansible's own programs do, differently before 2.19.
-    if [*map(int, version("ansible-core").split(".")[:2])] < [2, 19]:
-        pytest.skip("make render needs ansible-core 2.19 or later", allow_module_level=True)
     renderer = _renderer()
     overdue = threading.Timer(timeout, renderer.kill)
     overdue.start()

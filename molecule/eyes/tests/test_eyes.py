@@ -188,7 +188,7 @@ def test_a_healthy_pair_raises_nothing(prometheus):
 
 @pytest.mark.parametrize("phase", [*PHASES, *(pytest.param(name, marks=pytest.mark.long) for name in MORE_PHASES)])
 def test_each_alert_fires_with_its_fault_and_clears_with_it(lab, vip, holder, prometheus, webhook, phase):
-    its_faults, place, began = {**PHASES, **MORE_PHASES}[phase], faults.Place(lab, vip, holder), time.time()
+    its_faults, place, began = (PHASES | MORE_PHASES)[phase], faults.Place(lab, vip, holder), time.time()
     before = len(webhook.got)
     wanted, told = (frozenset().union(*(getattr(its, key) for its in its_faults)) for key in ("alerts", "told"))
     allowed = wanted.union(*(fault.also for fault in its_faults))

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items):
     if not os.environ.get("ALL"):
         for item in items:
             if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="make test-all has it"))
+                item.add_marker(pytest.mark.skip(reason="it is long: ALL=1 has it, as in make test-all"))
 
 
 def pytest_terminal_summary(terminalreporter):

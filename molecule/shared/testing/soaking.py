@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import json
 import pathlib
-import shutil
 import sys
+import tempfile
 import time
 
 import prometheus
 from history import soak
 from history.__main__ import available
 from history.belief import Belief
-from history.lab import REPOSITORY, WORK, Lab
+from history.lab import REPOSITORY, Lab
 from history.runner import Runner
 from history.usage import Usage
 
@@ -38,8 +38,10 @@ def main(path: str, minutes: str = "60") -> int:
         lab = Lab(config)
         runner = Runner(lab, available(), Belief(config["layer"]), history)
         addresses = [config["addresses"][host] for host in lab.balancers]
-        shutil.rmtree(WORK / "prometheus", ignore_errors=True)  # it would go on firing what fired in the run before
-        with prometheus.running(WORK / "prometheus", addresses, alerts=1, looks=1) as watcher:
+        with (
+            tempfile.TemporaryDirectory() as empty,  # else it would go on firing what fired in the run before
+            prometheus.running(pathlib.Path(empty), addresses, alerts=1, looks=1) as watcher,
+        ):
             broken = soak.soak(runner, Usage(lab.execute, lab.balancers, runner.note), watcher.firing, until)
             fired = watcher.moments(watcher.began, MOMENTS)
             for name, moments in fired.items():

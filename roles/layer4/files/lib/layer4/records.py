@@ -141,10 +141,10 @@ class Recorder:
         A client that comes again from the same port gets the entry that it had, if that is a copy: it is none any more.
         What is deleted does not say what it was.
         """
-        _when, adopted = self.done.get(entry.key, (0, entry.adopted))
-        if entry.key in self.done and entry.adopted in (adopted, None):
-            return False
-        self.done.pop(entry.key, None)
+        if entry.key in self.done:
+            if entry.adopted in (self.done[entry.key][1], None):
+                return False
+            del self.done[entry.key]  # it comes back as the newest
         self.done[entry.key] = time.monotonic(), entry.adopted
         return True
 
