@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pair of load balancers, two nodes and a client in network namespaces: the real kernel, daemon and conntrackd;
+"""Two or more load balancers, two nodes and a client in network namespaces: the real kernel, daemon and conntrackd;
 HAProxy is played.
 
 198.51.100.0/24 exists between the namespaces alone. What Keepalived does, a test does: `Pair.move`.
@@ -18,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -168,15 +169,25 @@ class LoadBalancer(Host):
         super().__init__(switch, configuration["address"])
         self.haproxy = FakeHAProxy(configuration["haproxy_socket"], configuration["services"])
         self.log = directory / "log"
-        for name in ("layer4.nft", "conntrackd.conf"):
-            self.write(f"/etc/layer4/{name}", rendered[name.partition(".")[0]].replace("Systemd on", "Systemd off"))
+        self.write("/etc/layer4/layer4.nft", rendered["layer4"])
         self.write("/etc/layer4/layer4.json", json.dumps(configuration))
         self.daemon = self.start(
             *(sys.executable, "-BIS", "-c", self.START.format(lib=LIB, resync=resync)),
             stdout=self.log.open("a"),
             stderr=subprocess.STDOUT,
         )
+        self.start_conntrackd(rendered["conntrackd"])
+
+    def start_conntrackd(self, configuration: str) -> None:
+        self.write("/etc/layer4/conntrackd.conf", configuration.replace("Systemd on", "Systemd off"))
         self.conntrackd = self.start("conntrackd", "-C", "/etc/layer4/conntrackd.conf", stdout=subprocess.DEVNULL)
+
+    def restart_conntrackd(self, configuration: str) -> None:
+        self.stop(self.conntrackd)
+        self("rm", "-f", "/run/lock/conntrackd.lock")
+        self.start_conntrackd(configuration)
+        assert until(lambda: self("conntrackd", "-C", "/etc/layer4/conntrackd.conf", "-s", check=False))
+        self.layer4("resync", check=False)  # ExecStartPost
 
     def record(self) -> None:
         """Record connections that have ended, in `journal.records`."""
@@ -255,27 +266,24 @@ child.kill()
 
 
 class Pair:
-    """Two load balancers; lb1 has the VIP."""
+    """Two load balancers, or more; lb1 has the VIP."""
 
     def __init__(
         self, rendered: dict[str, dict[str, str]], directory: pathlib.Path, resync: float = 3600, **more
     ) -> None:
         self.hosts: list[Host] = []
         self.holder: LoadBalancer | None = None
+        self.rendered, self.directory, self.more = rendered, directory, {"resync": resync, **more}
         try:
             self.switch = self.add(Switch())
-            for name in ("lb1", "lb2"):
-                (directory / name).mkdir()
-            self.lb1, self.lb2 = (
-                self.add(LoadBalancer(self.switch, rendered[name], directory / name, resync, **more))
-                for name in ("lb1", "lb2")
-            )
+            self.balancers = [self.boot(name) for name in rendered]
+            self.lb1, self.lb2 = self.balancers[:2]
             self.nodes = [self.add(Host(self.switch, f"198.51.100.{number}")) for number in (21, 22)]
             self.client = self.add(Host(self.switch, "198.51.100.50"))
             for node in self.nodes:
                 node.start(sys.executable, "-c", NODE, stdout=subprocess.DEVNULL)
             self.move(self.lb1)
-            for balancer in (self.lb1, self.lb2):
+            for balancer in self.balancers:
                 assert until(balancer.is_ready), balancer.log.read_text()
         except BaseException:
             self.end()
@@ -284,6 +292,11 @@ class Pair:
     def add(self, host):
         self.hosts.append(host)
         return host
+
+    def boot(self, name: str) -> LoadBalancer:
+        """Start a load balancer, one that was lost among them."""
+        directory = pathlib.Path(tempfile.mkdtemp(prefix=name, dir=self.directory))
+        return self.add(LoadBalancer(self.switch, self.rendered[name], directory, **self.more))
 
     def move(self, to: LoadBalancer, unnoticed: bool = False) -> None:
         """Let a load balancer have the VIP, as Keepalived does. unnoticed: it never gave it up, and is not told."""

@@ -40,7 +40,7 @@ VALUES = {
     "ansible_managed": "",
     "layer4_mirror_interface": "layer4-mirror",
     "layer4_mirror_address": "169.254.37.80",
-    "layer4_mirror_peer": "169.254.37.81",
+    "layer4_mirror_peers": ["169.254.37.81"],
     "layer4_mirror_tunnel": {"peer": "2001:db8::12", "peer_key": "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw="},
     "monitoring_textfile_directory": "/var/lib/prometheus/node-exporter",
     "monitoring_notify": {"webhook": {}},

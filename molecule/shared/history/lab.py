@@ -76,7 +76,7 @@ class Lab:
     def observe(self, layer: int, **wanted) -> dict:
         """Return what observe.py sees of the load balancers."""
         units = ["haproxy", "keepalived", "keepalived-guard", *(["layer4"] if layer == 4 else [])]
-        if layer == 4 and len(self.balancers) == 2:  # the mirror has two ends
+        if layer == 4 and len(self.balancers) > 1:
             units.append("conntrackd")
         balancers = {host: self._all[host] for host in self.balancers}
         question = json.dumps({**self._config["observer"], "balancers": balancers, "units": units, **wanted})

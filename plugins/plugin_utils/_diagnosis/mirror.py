@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules about the mirror: whether a failover would find every forwarded connection on the other load balancer."""
+"""Rules about the mirror: whether a failover would find every forwarded connection on the other load balancers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
 )
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import holders
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
 
 
 def mirrored(observed: Observed) -> list[str]:
@@ -39,7 +38,7 @@ def not_encryptable(name: str, site: Site, wireguard: bool) -> Iterator[Problem]
 
 
 def silent(site: Site, observed: Observed) -> Iterator[Problem]:
-    """New entries do not arrive: the one that a host has put into its connection table is not in the other's."""
+    """New entries do not arrive: the one that a host has put into its connection table is not in another's."""
     for here, there in _silent(observed):
         source, target = (site["hosts"][name]["mirror"] for name in (here, there))
         if source["tunnel"]:
@@ -49,7 +48,8 @@ def silent(site: Site, observed: Observed) -> Iterator[Problem]:
                 f", and 3780 on {source['interface']} (wg show says when it last had an answer)",
             )
         else:
-            door, unit, what = f"3780 passes from {source['address']} to {target['address']}", "conntrackd", ""
+            door = f"3780 passes from {source['address']} to {source['group'] or target['address']}"
+            unit, what = "conntrackd", f" on the way to {there}" if source["group"] else ""
         yield Problem(
             "mirror_silent",
             here,
@@ -84,21 +84,6 @@ def incomplete(site: Site, observed: Observed) -> Iterator[Problem]:
                 f"{missing} of {compared} connections that {active} forwards are missing on {standby} and would break"
                 f" if {active} failed.",
                 f"The mirror repairs itself within 30 s. If it does not, on {active}: layer4 master.",
-            )
-
-
-def not_on_active(site: Site, observed: Observed) -> Iterator[Problem]:
-    """Of three load balancers the one without a mirror is in service."""
-    ends = mirrored(observed)
-    for active in _active(site, observed):
-        if ends and active not in ends:
-            yield Problem(
-                "mirror_not_on_active",
-                active,
-                f"{active} is active but not part of the mirror between {listed(ends)}: if it fails, associations"
-                " that are"
-                " waiting for an answer break.",
-                f"Move the VIP to {' or '.join(ends)}; on {active}: echo 1 > /run/keepalived.handover.",
             )
 
 

@@ -102,7 +102,6 @@ def _of_observed(site: Site, observed: Observed, now: float) -> list[Problem]:
         found += forwarding.peers_silent(site, observed)
         found += mirror.silent(site, observed)
         found += mirror.incomplete(site, observed)
-        found += mirror.not_on_active(site, observed)
     return found
 
 

@@ -151,17 +151,12 @@ def _layer4(
 def _mirror(verdict: Verdict, site: Site, observed: Observed) -> None:
     broken = [*mirror.silent(site, observed), *mirror.incomplete(site, observed)]
     verdict.broken.extend(broken)
-    # A failover may have made it so; it is no fault of this deployment.
-    verdict.notices.extend(mirror.not_on_active(site, observed))
     ends = mirror.mirrored(observed)
     if len(ends) > 1 and not broken:
-        verdict.kept.append(f"Connections are mirrored between {listed(ends)}, in both directions.")
-        verdict.unchecked.extend(
-            f"Not mirrored: {name}. It is the last to take the VIP, and what waits for an answer breaks then."
-            for name in observed
-            if name not in ends
-        )
-    elif len(ends) == 1:
-        verdict.unchecked.append(f"Not checked: the mirror. Of its two ends this run included {ends[0]} alone.")
+        ways = "both" if len(ends) == 2 else "all"
+        verdict.kept.append(f"Connections are mirrored between {listed(ends)}, in {ways} directions.")
+    left_out = [peer["name"] for peer in site["peers"] if peer["name"] not in ends]
+    if ends and left_out:
+        verdict.unchecked.append(f"Not checked: the mirror to and from {listed(left_out)}, which this run left out.")
     elif len(site["peers"]) == 1:
         verdict.unchecked.append("Not mirrored: there is one load balancer, and its connections end with it.")

@@ -17,9 +17,6 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems i
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.types import Host, Service, WrittenVip
 
 HIGHEST_PRIORITY = 254  # 255 is the address owner's alone (RFC 9568, 5.2.4)
-# How much less a host has that mirrors no connections while others do, so that it takes the VIP after them: by 1 it
-# would wait 1 ms longer than they do. The weight of the gateway must be more than the whole difference.
-UNMIRRORED = 50
 PEER = re.compile(r"[A-Za-z0-9_.:-]{1,253}")  # what HAProxy takes as the name of a peer
 
 
@@ -57,7 +54,7 @@ def read(
     own = _own_addresses(problems, written_vips, written, ansible_hosts, vips.first_prefix(written_vips, placed, seen))
     _check_addresses(problems, written_vips, own, seen, nodes)
     peers = [{"name": name, "address": ip} for name, ip in own.items()]
-    ends = mirror.ends(problems, services, written, own)
+    ends = mirror.ends(problems, services, written, own, encrypted=encrypted)
     hosts = {}
     for index, name in enumerate(inventory):
         if name not in seen or name not in own:
@@ -84,7 +81,7 @@ def read(
             name=name,
             address=own[name],
             interface=network.interface,
-            priority=HIGHEST_PRIORITY - index - (UNMIRRORED if ends and name not in ends else 0),
+            priority=HIGHEST_PRIORITY - index,
             vips=placed[name],
             peers=[peer for peer in peers if peer["name"] != name],
             gateway=_gateway(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site import networks
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.networks import Network
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.problems import Problems
@@ -37,33 +38,53 @@ INSIDE = ("169.254.37.80", "169.254.37.81")
 TUNNEL = "layer4-mirror"
 OVERHEAD = 80  # octets that WireGuard and its packet's headers add, over IPv6
 
+# Where there are more than two, each sends to this group (RFC 4727, for experiments): no router forwards it, and a
+# switch passes it on to every port, whether it has seen a host join or not (RFC 4541, 2.1.2).
+GROUP = "224.0.0.254"
+
 
 def ends(
     problems: Problems,
     services: Sequence[Service],
     written: Mapping[str, Mapping[str, Any]],
     own: Mapping[str, str],
+    *,
+    encrypted: bool,
 ) -> dict[str, str]:
-    """Return by host the addresses between which connections are mirrored: of the first two, since a mirror has two
-    ends.
-    """
+    """Return by host the addresses between which connections are mirrored."""
     if not any(service.layer == 4 for service in services) or len(own) < 2:
         return {}
     given = {name: written[name]["infinitt_mirror_address"] for name in own if written[name]["infinitt_mirror_address"]}
-    if len(given) == 1:
+    without = [name for name in own if name not in given]
+    if given and without:
         problems.note(
             f"infinitt_mirror_address of {next(iter(given))}",
-            "is set, and on no other load balancer",
-            "set it on both ends of the link",
+            f"is set, and that of {listed(without)} is not",
+            "set it on every load balancer, or on none",
         )
-    first, second = [*(given if len(given) > 1 else own).items()][:2]
-    if networks.version(first[1]) != networks.version(second[1]):
+    its_ends = given if given and not without else dict(own)
+    first, *others = its_ends
+    for name in others:
+        if networks.version(its_ends[first]) != networks.version(its_ends[name]):
+            problems.note(
+                f"infinitt_mirror_address of {first}",
+                f"is of a different address family than that of {name}",
+                "use one family for all",
+            )
+    if len(its_ends) > 2 and encrypted:
         problems.note(
-            f"infinitt_mirror_address of {first[0]}",
-            f"is of a different address family than that of {second[0]}",
-            "use one family for both",
+            "infinitt_mirror_encrypted",
+            f"is true, and a tunnel joins two load balancers, not {listed(its_ends)}",
+            "set it to false, or leave two of them",
         )
-    return dict([first, second])
+    # conntrackd does not choose the address from which it sends to an IPv6 group: the others could not know it.
+    if len(its_ends) > 2 and networks.version(its_ends[first]) == 6:
+        problems.note(
+            f"The mirror between {listed(its_ends)}",
+            "is of more than two, and its addresses are of IPv6",
+            "give each an infinitt_mirror_address of IPv4",
+        )
+    return its_ends
 
 
 def of_host(
@@ -81,18 +102,28 @@ def of_host(
     network = networks.having(problems, f"infinitt_mirror_address of {name}", its_ends[name], its)
     if network is None:
         return Mirror()
-    other = next(end for end in its_ends if end != name)
+    others = [end for end in its_ends if end != name]
+    strays = [end for end in others if its_ends[end] not in network]
+    if len(others) > 1 and strays:
+        problems.note(
+            f"infinitt_mirror_address of {name}",
+            f"is in the network {network.cidr}, and that of {listed(strays)} is not",
+            "more than two load balancers mirror by multicast, within one network",
+        )
     if encrypted:
+        other = others[0]
         here, there = INSIDE if [*its_ends][0] == name else reversed(INSIDE)
         mtu = networks.mtu(facts, network.interface) - OVERHEAD
-        return Mirror(here, TUNNEL, there, Tunnel(its_ends[name], its_ends[other], other, mtu))
+        return Mirror(here, TUNNEL, [there], tunnel=Tunnel(its_ends[name], its_ends[other], other, mtu))
     if not NAME.fullmatch(network.interface) or NO_NAME.fullmatch(network.interface):
         problems.note(
             f"The interface {network.interface} of {name}",
             "carries the mirror of layer 4, and conntrackd cannot parse its name",
             "rename it, use another interface by infinitt_mirror_address, or set infinitt_layer: 7",
         )
-    return Mirror(its_ends[name], network.interface, its_ends[other])
+    return Mirror(
+        its_ends[name], network.interface, [its_ends[other] for other in others], GROUP if len(others) > 1 else ""
+    )
 
 
 def unmirrored(

@@ -175,11 +175,15 @@ class Tunnel:
 
 @dataclass(frozen=True)
 class Mirror:
-    """One end of the mirror of forwarded connections, and the other's address. Empty where there is none."""
+    """One end of the mirror of forwarded connections, the others' addresses, and the multicast group of more than two.
+
+    Empty where there is none.
+    """
 
     address: str = ""
     interface: str = ""
-    peer: str = ""
+    peers: list[str] = field(default_factory=list)
+    group: str = ""
     tunnel: Tunnel | None = None
 
 

@@ -143,9 +143,20 @@ def segment():
 
 @pytest.fixture(scope="session")
 def mirrored_pair():
+    return render_mirrored()
+
+
+@pytest.fixture(scope="session")
+def mirrored_trio():
+    return render_mirrored(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")})
+
+
+def render_mirrored(**more):
+    """What roles/layer4 writes on two load balancers and more, whose interface is eth0."""
     written = {"infinitt_layer": 4}
-    site = build(on_this_machine(hosts()), **written)
-    texts = rendering.render({"pair": (written, as_dict(site))})["pair"]
+    site = build(on_this_machine(hosts(**more)), **written)
+    assert site.problems == []
+    texts = rendering.render({"": (written, as_dict(site))})[""]
     interface = next(iter(site.hosts.values())).mirror.interface
     return {host: {name: text.replace(interface, "eth0") for name, text in texts[host].items()} for host in texts}
 
@@ -154,11 +165,11 @@ def mirrored_pair():
 def make_pair(mirrored_pair, tmp_path):
     pairs = []
 
-    def make(**more):
-        pairs.append(namespaces.Pair(mirrored_pair, tmp_path, **more))
+    def make(rendered=mirrored_pair, **more):
+        pairs.append(namespaces.Pair(rendered, tmp_path, **more))
         return pairs[-1]
 
     yield make
     for pair in pairs:
         pair.end()
-        print(*(balancer.log.read_text() for balancer in (pair.lb1, pair.lb2)), sep="\n")
+        print(*(balancer.log.read_text() for balancer in pair.balancers), sep="\n")

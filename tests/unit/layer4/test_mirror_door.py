@@ -26,11 +26,14 @@ OF_FAMILY = {
     4: (hosts(), {}),
     6: (V6, {"infinitt_vip": "2001:db8::10/64", "infinitt_nodes": [{"name": "pacs1", "address": "2001:db8::21"}]}),
 }
-# Writes the sender of each datagram that comes to the port into /run/door, a line each.
+# Writes the sender of each datagram that comes to the port into /run/door, a line each. With a second argument to any
+# address and to this group too, as conntrackd does.
 DOOR = """
 import socket, sys
 door = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
-door.bind((sys.argv[1], 3780))
+for group in sys.argv[2:]:
+    door.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, b"".join(map(socket.inet_aton, (group, sys.argv[1]))))
+door.bind(("" if sys.argv[2:] else sys.argv[1], 3780))
 print("open", flush=True)
 while True:
     sender = door.recvfrom(99)[1][0]
@@ -40,7 +43,10 @@ while True:
 KNOCK = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
-socket.socket(family, socket.SOCK_DGRAM).sendto(b"?", (sys.argv[1], 3780))
+door = socket.socket(family, socket.SOCK_DGRAM)
+for own in sys.argv[2:]:
+    door.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
+door.sendto(b"?", (sys.argv[1], 3780))
 """
 
 
@@ -76,6 +82,27 @@ def test_the_mirror_hears_its_other_end_and_no_stranger(family, rules):
         here("nft", "--file", "-", stdin=rules[family, False])
         stranger(sys.executable, "-c", KNOCK, here.address)
         assert until(lambda: len(heard()) == 2) and heard()[1] == stranger.address, "infinitt_peers_only: false"
+    finally:
+        for host in reversed(added):
+            host.power_off()
+
+
+def test_of_three_each_hears_the_group_from_the_two_others_and_from_no_stranger(mirrored_trio):
+    group, added = "224.0.0.254", [Switch()]
+    try:
+        here, second, third, stranger = (Host(added[0], f"198.51.100.{number}") for number in (11, 12, 13, 50))
+        added += [here, second, third, stranger]
+        command = (sys.executable, "-c", DOOR, here.address, group)
+        here.start(*command, stdout=subprocess.PIPE).stdout.readline()
+        here("nft", "--file", "-", stdin=mirrored_trio["lb1"]["layer4"])
+        for sender in (stranger, second, third):
+            sender(sys.executable, "-c", KNOCK, group, sender.address)
+        # One that is not told of the third yet still sends to the second alone.
+        for sender in (stranger, second):
+            sender(sys.executable, "-c", KNOCK, here.address)
+        expected = [second.address, third.address, second.address]
+        assert until(lambda: here("cat", "/run/door", check=False).splitlines() == expected)
+        assert "counter packets 2" in here("nft", "list", "chain", "inet", "layer4", "mirror")
     finally:
         for host in reversed(added):
             host.power_off()

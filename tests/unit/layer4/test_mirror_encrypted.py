@@ -97,12 +97,7 @@ def begin(balancer, texts: dict[str, str], key: bytes) -> None:
     assert until(
         lambda: ("169.254" in balancer("nft", "list", "chain", "inet", "layer4", "mirror")) == ("mirror" in texts)
     )
-    balancer.stop(balancer.conntrackd)
-    balancer("rm", "-f", "/run/lock/conntrackd.lock")
-    balancer.write("/etc/layer4/conntrackd.conf", texts["conntrackd"].replace("Systemd on", "Systemd off"))
-    balancer.conntrackd = balancer.start("conntrackd", "-C", "/etc/layer4/conntrackd.conf", stdout=subprocess.DEVNULL)
-    assert until(lambda: balancer("conntrackd", "-C", "/etc/layer4/conntrackd.conf", "-s", check=False))
-    balancer.layer4("resync", check=False)  # ExecStartPost
+    balancer.restart_conntrackd(texts["conntrackd"])
 
 
 @pytest.fixture

@@ -306,7 +306,7 @@ def test_conntrackd_mirrors_between_the_two_ends_and_never_the_hosts_own(name, r
         udp = section(text["conntrackd"].replace("    UDP", "UDP"), "UDP")
         for line in (
             f"{family}_address {mirror.address}",
-            f"{family}_Destination_Address {mirror.peer}",
+            f"{family}_Destination_Address {mirror.peers[0]}",
             "Port 3780",
             f"Interface {mirror.interface}",
         ):
@@ -320,7 +320,7 @@ def test_conntrackd_mirrors_between_the_two_ends_and_never_the_hosts_own(name, r
         values = ignored[1::2]
         assert len(values) == len(set(values))
         assert {"127.0.0.1", "::1", *(service["address"] for service in FORWARDED[name])} <= set(values)
-        assert {peer["address"] for peer in BUILT[name].peers} | {mirror.address, mirror.peer} <= set(values)
+        assert {peer["address"] for peer in BUILT[name].peers} | {mirror.address, *mirror.peers} <= set(values)
         assert ("172.18.0.0/16" in values) == (name == "both families, a link")
         assert not any(node["address"] in values for service in FORWARDED[name] for node in service["nodes"])
 
@@ -341,8 +341,9 @@ def test_the_trial_of_a_mirror_exchanges_its_ends(name, rendered, tmp_path, monk
         trial.try_mirror(str(path))
     mirror = BUILT[name].hosts["lb1"].mirror
     assert tried["INTERFACE"] == mirror.interface
-    assert (tried["HERE"], tried["THERE"]) == (mirror.address, mirror.peer)
-    for end, own, other in (("NEAR", mirror.address, mirror.peer), ("FAR", mirror.peer, mirror.address)):
+    here, there = mirror.address, mirror.peers[0]
+    assert (tried["HERE"], tried["THERE"]) == (here, there)
+    for end, own, other in (("NEAR", here, there), ("FAR", there, here)):
         assert f"_address {own}\n" in tried[end].partition("General")[0]
         assert f"_Destination_Address {other}\n" in tried[end]
         assert "Systemd off" in tried[end] and "Systemd on" not in tried[end]

@@ -41,6 +41,13 @@ def test_any_two_addresses_mirror(tmp_path, here, there):
     assert [path.name for path in tmp_path.iterdir()] == ["conntrackd.conf"]
 
 
+def test_so_do_three_by_multicast(tmp_path, mirrored_trio):
+    path = tmp_path / "conntrackd.conf"
+    path.write_text(mirrored_trio["lb3"]["conntrackd"])
+    trial.try_mirror(str(path))
+    assert path.read_text() == mirrored_trio["lb3"]["conntrackd"] and [*tmp_path.iterdir()] == [path]
+
+
 def test_a_file_that_does_not_mirror_is_refused_and_leaves_nothing_running(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, "TRIAL", trial.TRIAL.replace("seq 50", "seq 5"))
     # The client of the trial is left out, as a site's own network may be by mistake.

@@ -23,7 +23,7 @@ def stopped(units, **written):
     environment.filters["dict2items"] = lambda found: [{"key": key, "value": value} for key, value in found.items()]
     known = {
         "layer4_services": [{"address": "198.51.100.10"}],
-        "layer4_mirror_peer": "",
+        "layer4_mirror_peers": [],
         "layer4_mirror_tunnel": {},
         "__layer4_runs": {"units": dict.fromkeys(units, RUNNING)},
         **written,
@@ -34,12 +34,12 @@ def stopped(units, **written):
     return list(known["__layer4_unwanted"])
 
 
-@pytest.mark.parametrize("peer, stops", [("198.51.100.12", []), ("", ["conntrackd.service"])])
-def test_a_mirror_that_has_lost_its_peer_in_the_inventory_is_stopped(peer, stops):
-    assert stopped([OWN, "conntrackd.service", *RECORDS], layer4_mirror_peer=peer) == stops
+@pytest.mark.parametrize("peers, stops", [(["198.51.100.12"], []), ([], ["conntrackd.service"])])
+def test_a_mirror_that_has_lost_its_peer_in_the_inventory_is_stopped(peers, stops):
+    assert stopped([OWN, "conntrackd.service", *RECORDS], layer4_mirror_peers=peers) == stops
 
 
 def test_so_is_its_tunnel_that_is_wanted_no_more():
     units = [OWN, "layer4-mirror.service", "conntrackd.service", *RECORDS]
-    assert stopped(units, layer4_mirror_peer="198.51.100.12") == ["layer4-mirror.service"]
-    assert stopped(units, layer4_mirror_peer="169.254.37.81", layer4_mirror_tunnel={"peer": "198.51.100.12"}) == []
+    assert stopped(units, layer4_mirror_peers=["198.51.100.12"]) == ["layer4-mirror.service"]
+    assert stopped(units, layer4_mirror_peers=["169.254.37.81"], layer4_mirror_tunnel={"peer": "198.51.100.12"}) == []

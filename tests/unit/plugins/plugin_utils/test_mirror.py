@@ -10,7 +10,7 @@ import json
 
 import pytest
 from keepalived_guard import handover
-from observations import MACS, NOW, VIP, connections, forwarders, host, layer4, site
+from observations import NOW, connections, forwarders, host, layer4, site
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import mirror, status, verify
 
@@ -60,29 +60,6 @@ def test_a_silent_mirror_is_not_called_incomplete_too(observed):
 )
 def test_what_is_compared(active, standby, result):
     assert mirror.compare(active, standby) == result
-
-
-def test_an_active_host_without_a_mirror_is_said(observed):
-    for name in ("lb1", "lb2"):
-        observed[name]["keepalived"] = host("BACKUP")["keepalived"]
-        observed[name]["owners"]["eth0"][VIP] = [MACS["lb3"]]
-    observed["lb3"] = {**host(), "layer4": layer4(mirror=False)}
-    of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
-    (problem,) = status.problems(of, observed, ["lb1", "lb2", "lb3"])
-    assert (problem.code, problem.where) == ("mirror_not_on_active", "lb3")
-    assert "lb3 is active but not part of the mirror between lb1 and lb2" in problem.text
-    # A failover may have made it so: a deployment does not fail for it.
-    found = verify.verify(of, observed, "lb1", [])
-    assert found.broken == [] and found.notices == [problem]
-
-
-def test_a_third_host_on_standby_needs_no_mirror(observed):
-    observed["lb3"] = {**host("BACKUP"), "layer4": layer4(mirror=False)}
-    of = site(layer4=("dicom",), names=["lb1", "lb2", "lb3"])
-    assert status.problems(of, observed, ["lb1", "lb2", "lb3"]) == []
-    assert verify.verify(of, observed, "lb2", []).unchecked == [
-        "Not mirrored: lb3. It is the last to take the VIP, and what waits for an answer breaks then."
-    ]
 
 
 # --- as a load balancer sees it by itself -----------------------------------------------------------------------------

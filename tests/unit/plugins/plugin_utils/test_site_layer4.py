@@ -98,7 +98,7 @@ def linked(first="10.0.0.1", second="10.0.0.2", **changes):
 
 
 def mirrors(site):
-    return {name: (host.mirror.address, host.mirror.interface, host.mirror.peer) for name, host in site.hosts.items()}
+    return {name: (host.mirror.address, host.mirror.interface, *host.mirror.peers) for name, host in site.hosts.items()}
 
 
 def test_connections_are_mirrored_between_the_own_addresses_of_two_hosts():
@@ -110,23 +110,27 @@ def test_connections_are_mirrored_between_the_own_addresses_of_two_hosts():
     assert all(host.unmirrored == ["198.51.100.11", "198.51.100.12"] for host in site.hosts.values())
 
 
-def test_a_third_host_has_no_mirror_and_its_own_connections_are_nobodys():
-    site = build(hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}), infinitt_layer=4)
-    assert site.problems == [] and mirrors(site)["lb3"] == ("", "", "")
-    assert mirrors(site)["lb1"] == ("198.51.100.11", "eth0", "198.51.100.12")
-    assert all(host.unmirrored == ["198.51.100.11", "198.51.100.12", "198.51.100.13"] for host in site.hosts.values())
+THIRD = {"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")}
 
 
-def test_a_host_without_a_mirror_comes_last_and_its_gateway_is_still_worth_more():
-    three = hosts(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13")})
-    priorities = [host.priority for host in build(three, infinitt_layer=4).hosts.values()]
-    assert priorities == [254, 253, 202]
+def test_three_mirror_to_each_other_by_a_group_that_two_do_not_need():
+    site = build(hosts(lb3=THIRD), infinitt_layer=4)
+    own = ["198.51.100.11", "198.51.100.12", "198.51.100.13"]
+    assert site.problems == []
+    assert mirrors(site) == {
+        "lb1": ("198.51.100.11", "eth0", "198.51.100.12", "198.51.100.13"),
+        "lb2": ("198.51.100.12", "eth0", "198.51.100.11", "198.51.100.13"),
+        "lb3": ("198.51.100.13", "eth0", "198.51.100.11", "198.51.100.12"),
+    }
+    assert all(host.unmirrored == own and host.mirror.group == "224.0.0.254" for host in site.hosts.values())
+    assert [host.priority for host in site.hosts.values()] == [254, 253, 252]
+    assert build(infinitt_layer=4).hosts["lb1"].mirror.group == ""
+
+
+def test_the_gateway_is_worth_more_than_any_difference_of_priorities():
+    priorities = [host.priority for host in build(hosts(lb3=THIRD), infinitt_layer=4).hosts.values()]
     gateway = yaml.safe_load(KEEPALIVED.read_text())["__keepalived_gateway_check"]
     assert -gateway["weight"] > max(priorities) - min(priorities)
-    assert [host.priority for host in build(three).hosts.values()] == [254, 253, 252]
-    for name, number in (("lb2", 12), ("lb3", 13)):
-        three[name]["variables"] = {"infinitt_mirror_address": f"198.51.100.{number}"}
-    assert [host.priority for host in build(three, infinitt_layer=4).hosts.values()] == [204, 253, 252]
 
 
 def test_a_host_that_was_not_asked_is_an_end_all_the_same():
@@ -144,12 +148,12 @@ def test_a_host_that_was_not_asked_is_an_end_all_the_same():
 )
 def test_where_nothing_is_forwarded_nothing_is_mirrored(written):
     site = build(linked(), **written)
-    assert site.problems == [] and set(mirrors(site).values()) == {("", "", "")}
+    assert site.problems == [] and set(mirrors(site).values()) == {("", "")}
 
 
 def test_a_single_unit_mirrors_nothing():
     site = build({"lb1": hosts()["lb1"]}, infinitt_layer=4)
-    assert site.problems == [] and mirrors(site) == {"lb1": ("", "", "")}
+    assert site.problems == [] and mirrors(site) == {"lb1": ("", "")}
     assert site.hosts["lb1"].unmirrored == ["198.51.100.11"]
 
 
@@ -161,7 +165,7 @@ def test_a_link_of_its_own():
         {"198.51.100.11", "198.51.100.12", "10.0.0.1", "10.0.0.2"} <= set(host.unmirrored)
         for host in site.hosts.values()
     )
-    assert build(linked(first="", second=""), infinitt_layer=4).hosts["lb1"].mirror.peer == "198.51.100.12"
+    assert build(linked(first="", second=""), infinitt_layer=4).hosts["lb1"].mirror.peers == ["198.51.100.12"]
 
 
 def test_an_encrypted_mirror_is_between_two_addresses_of_its_own():
@@ -205,22 +209,17 @@ def test_where_there_is_no_mirror_none_is_encrypted(written):
     assert site.problems == [] and [host.mirror.tunnel for host in site.hosts.values()] == [None] * len(pair)
 
 
-def test_a_link_between_the_second_host_and_the_third():
-    trio = linked(lb3={"ansible_host": "198.51.100.13", "facts": facts("198.51.100.13", **link("10.0.0.2"))})
-    trio["lb3"]["variables"] = {"infinitt_mirror_address": "10.0.0.2"}
-    trio["lb1"] = hosts()["lb1"]
-    trio["lb2"] = {
-        **trio["lb2"],
-        "variables": {"infinitt_mirror_address": "10.0.0.1"},
-        "facts": facts("198.51.100.12", **link("10.0.0.1")),
-    }
-    site = build(trio, infinitt_layer=4)
-    assert site.problems == []
-    assert mirrors(site) == {
-        "lb1": ("", "", ""),
-        "lb2": ("10.0.0.1", "link0", "10.0.0.2"),
-        "lb3": ("10.0.0.2", "link0", "10.0.0.1"),
-    }
+def three_linked(third="10.0.0.3"):
+    trio = linked(lb3={**THIRD, "facts": facts("198.51.100.13", **link("10.0.0.3"))})
+    for host in trio.values():
+        host["facts"]["link0"]["ipv4"]["prefix"] = "29"
+    trio["lb3"]["variables"] = {"infinitt_mirror_address": third}
+    return trio
+
+
+def test_a_link_of_three():
+    site = build(three_linked(), infinitt_layer=4)
+    assert site.problems == [] and mirrors(site)["lb3"] == ("10.0.0.3", "link0", "10.0.0.1", "10.0.0.2")
 
 
 def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
@@ -243,7 +242,16 @@ def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
     [
         (
             linked(second=""),
-            "infinitt_mirror_address of lb1 is set, and on no other load balancer; set it on both ends of the link.",
+            "infinitt_mirror_address of lb1 is set, and that of lb2 is not; set it on every load balancer, or on none.",
+        ),
+        (
+            three_linked(third=""),
+            "infinitt_mirror_address of lb1 is set, and that of lb3 is not; set it on every load balancer, or on none.",
+        ),
+        (
+            three_linked(third="198.51.100.13"),
+            "infinitt_mirror_address of lb1 is in the network 10.0.0.0/29, and that of lb3 is not; "
+            "more than two load balancers mirror by multicast, within one network.",
         ),
         (
             linked(second="10.0.0.3"),
@@ -252,8 +260,7 @@ def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
         ),
         (
             linked(second="2001:db8::1"),
-            "infinitt_mirror_address of lb1 is of a different address family than that of lb2; "
-            "use one family for both.",
+            "infinitt_mirror_address of lb1 is of a different address family than that of lb2; use one family for all.",
         ),
         (
             linked(second="198.51.100.10"),
@@ -269,6 +276,24 @@ def test_networks_of_containers_are_the_hosts_own_and_that_of_the_vip_is_not():
 )
 def test_a_mirror_that_cannot_be_is_told(pair, sentence):
     assert sentence in build(pair, infinitt_layer=4).problems
+
+
+def test_three_cannot_encrypt_their_mirror_and_need_ipv4():
+    trio = hosts(lb3=THIRD)
+    assert build(trio, infinitt_layer=4, infinitt_mirror_encrypted=True).problems == [
+        "infinitt_mirror_encrypted is true, and a tunnel joins two load balancers, not lb1, lb2 and lb3; "
+        "set it to false, or leave two of them."
+    ]
+    assert build(trio, infinitt_mirror_encrypted=True).problems == [], "nothing is forwarded"
+    for number, host in enumerate(trio.values(), 1):
+        own = {"address": f"fd00::{number}", "prefix": "64", "scope": "global"}
+        host["facts"]["link0"] = {"device": "link0", "ipv6": [own]}
+        host["facts"]["interfaces"] = [*host["facts"]["interfaces"], "link0"]
+        host["variables"] = {"infinitt_mirror_address": own["address"]}
+    assert build(trio, infinitt_layer=4).problems == [
+        "The mirror between lb1, lb2 and lb3 is of more than two, and its addresses are of IPv6; "
+        "give each an infinitt_mirror_address of IPv4."
+    ]
 
 
 # Each of these is one sentence, which names the key.

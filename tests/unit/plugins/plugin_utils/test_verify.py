@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from observations import ADDRESSES, MACS, VIP, endpoint, forwarders, node, pair, site, through, undeployed
 
@@ -182,7 +184,7 @@ def test_a_host_that_asks_itself_says_nothing_of_the_kernel(forwarding):
     found = judged(forwarding, "lb1")
     assert found.broken == []
     assert any("whether dicom is forwarded by the kernel; lb1 holds the VIP" in text for text in found.unchecked)
-    assert any("the mirror. Of its two ends this run included lb1 alone" in text for text in found.unchecked)
+    assert any("the mirror to and from lb2, which this run left out" in text for text in found.unchecked)
 
 
 def test_a_single_load_balancer_mirrors_nothing(forwarding):
@@ -206,6 +208,22 @@ def test_a_mirror_that_is_silent_one_way(forwarding):
         " when it last had an answer), then restart layer4-mirror on lb2 and after that on lb1: systemctl restart"
         " layer4-mirror."
     )
+
+
+def test_a_mirror_of_three_names_the_two_of_whom_one_does_not_hear_the_other(forwarding):
+    of = site(layer4=("dicom",), names=[*ADDRESSES])
+    entries = [host["layer4"]["test_entry"] for host in forwarding.values()]
+    forwarding["lb3"] = copy.deepcopy(forwarding["lb2"])
+    forwarding["lb3"]["layer4"].update(test_entry="4713", received=entries)
+    for name in ("lb1", "lb2"):
+        forwarding[name]["layer4"]["received"].append("4713")
+    assert "Connections are mirrored between lb1, lb2 and lb3, in all directions." in judged(forwarding, of=of).kept
+    forwarding["lb3"]["layer4"]["received"].remove("4711")
+    (problem,) = judged(forwarding, of=of).broken
+    assert problem.text == "Connections are not mirrored from lb1 to lb3: a test entry did not arrive within 1 s."
+    assert "UDP port 3780 passes from 198.51.100.11 to 224.0.0.254 on the way to lb3" in problem.remedy
+    del forwarding["lb3"]
+    assert any("the mirror to and from lb3, which" in text for text in judged(forwarding, of=of).unchecked)
 
 
 @pytest.mark.parametrize(

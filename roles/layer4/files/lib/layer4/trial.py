@@ -14,6 +14,7 @@ import sys
 from . import system
 
 TIMEOUT = 40  # seconds
+SOMEBODY = "192.0.2.4"  # RFC 5737
 TRIAL = """
 set -e
 # Two hosts with nothing but a cable between them, and each with directories of its own for locks and sockets.
@@ -49,13 +50,16 @@ def try_mirror(path: str) -> None:
     text = pathlib.Path(path).read_text()
     named = dict(
         re.findall(
-            r"^\s*(IPv[46]_address|IPv[46]_Destination_Address|Interface) (\S+)$",
+            r"^\s*(IPv[46]_address|IPv[46]_Destination_Address|IPv4_interface|Interface) (\S+)$",
             text.partition("General")[0],
             re.MULTILINE,
         )
     )
     version = "6" if "IPv6_address" in named else "4"
-    here, there = named[f"IPv{version}_address"], named[f"IPv{version}_Destination_Address"]
+    if "IPv4_interface" in named:  # by multicast: no peer is named
+        here, there = named["IPv4_interface"], SOMEBODY
+    else:
+        here, there = named[f"IPv{version}_address"], named[f"IPv{version}_Destination_Address"]
     far, near = path + ".far", path + ".near"
     exchanged = re.sub(
         r"\S+$", lambda match: {here: there, there: here}.get(match[0], match[0]), text, flags=re.MULTILINE
