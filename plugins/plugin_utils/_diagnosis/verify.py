@@ -155,7 +155,7 @@ def _mirror(verdict: Verdict, site: Site, observed: Observed) -> None:
     if len(ends) > 1 and not broken:
         ways = "both" if len(ends) == 2 else "all"
         verdict.kept.append(f"Connections are mirrored between {listed(ends)}, in {ways} directions.")
-    left_out = [peer["name"] for peer in site["peers"] if peer["name"] not in ends]
+    left_out = [peer["name"] for peer in site["peers"] if peer["name"] not in observed]
     if ends and left_out:
         verdict.unchecked.append(f"Not checked: the mirror to and from {listed(left_out)}, which this run left out.")
     elif len(site["peers"]) == 1:

@@ -175,10 +175,7 @@ class Tunnel:
 
 @dataclass(frozen=True)
 class Mirror:
-    """One end of the mirror of forwarded connections, the others' addresses, and the multicast group of more than two.
-
-    Empty where there is none.
-    """
+    """One end of the mirror, the others' addresses, and the group of more than two; empty where there is none."""
 
     address: str = ""
     interface: str = ""
@@ -192,8 +189,7 @@ class Host:
     """One load balancer.
 
     ``peers``: the other load balancers (name and address), reached or not.
-    ``gateway``: the address whose answer shows that the host is not cut off (a link-local one with ``%`` and its
-    interface); None where nothing is asked.
+    ``gateway``: whose answer shows that it is not cut off (link-local: with ``%`` and its interface); None: no one's.
     ``ports``: what HAProxy listens on there (address, port and for what).
     ``unmirrored``: addresses and networks whose connections are the hosts' own.
     """

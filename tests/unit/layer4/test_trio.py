@@ -68,6 +68,23 @@ def test_one_that_has_said_much_drowns_nobody_who_has_said_little(trio):
     assert known(trio.balancers, 10)
 
 
+def test_a_list_of_20_000_comes_at_once_and_whole(trio):
+    number, third = 20_000, trio.balancers[2]
+    entry = (
+        "-I -p tcp -s 10.0.{}.{} --sport 4000 -d 198.51.100.10 --dport 104 --dst-nat 198.51.100.21"
+        " --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 4000\n"
+    )
+
+    def is_whole():
+        return int(third("conntrack", "--count")) == number
+
+    trio.lb1("conntrack", "--load-file", "-", stdin="".join(entry.format(*divmod(n, 256)) for n in range(number)))
+    assert until(is_whole)
+    third("conntrack", "--flush")
+    third.layer4("resync")
+    assert until(is_whole), third("conntrack", "--count")
+
+
 def test_a_holder_that_is_still_one_of_two_goes_on_mirroring_to_its_peer_and_then_to_the_third(
     make_pair, mirrored_pair, mirrored_trio
 ):

@@ -14,7 +14,7 @@ import sys
 from . import system
 
 TIMEOUT = 40  # seconds
-SOMEBODY = "192.0.2.4"  # RFC 5737
+SOMEBODY = "192.0.2.4"  # RFC 5737: nobody's
 TRIAL = """
 set -e
 # Two hosts with nothing but a cable between them, and each with directories of its own for locks and sockets.
