@@ -79,10 +79,10 @@ def test_a_list_of_20_000_comes_at_once_and_whole(trio):
         return int(third("conntrack", "--count")) == number
 
     trio.lb1("conntrack", "--load-file", "-", stdin="".join(entry.format(*divmod(n, 256)) for n in range(number)))
-    assert until(is_whole)
+    assert until(is_whole, 90), "each is mirrored as it comes"
     third("conntrack", "--flush")
     third.layer4("resync")
-    assert until(is_whole), third("conntrack", "--count")
+    assert until(is_whole, 90), third("conntrack", "--count")
 
 
 def test_a_holder_that_is_still_one_of_two_goes_on_mirroring_to_its_peer_and_then_to_the_third(
