@@ -214,7 +214,7 @@ connections:
     - A digest of the forwarded connections, with O(connections); otherwise empty. Each connection is named by a hash of
       its addresses and ports. Of more than 2,000 those with the lowest hashes are told.
     - What is C(established) on the host that holds the VIP, up to the lower C(until) of two hosts, and neither
-      C(established) nor among the C(others) of a second host, is missing there.
+      C(established), nor among the C(others), nor C(ended) on a second host, is missing there.
   type: dict
   returned: always
   contains:
@@ -223,13 +223,17 @@ connections:
       type: list
       elements: str
     others:
-      description: All others, those that begin or end among them.
+      description: Those that begin or end.
+      type: list
+      elements: str
+    ended:
+      description: Those that are closed, and that only the table still knows.
       type: list
       elements: str
     until:
       description: The greatest hash that is told; that of all ones where none is left out.
       type: str
-  sample: {established: [0d1f33e0a1b2, 9ac4010203fe], others: [], until: ffffffffffff}
+  sample: {established: [0d1f33e0a1b2, 9ac4010203fe], others: [], ended: [], until: ffffffffffff}
 received:
   description: Test entries of other hosts that are in this connection table, with O(test_entries); otherwise empty.
   type: list

@@ -213,7 +213,7 @@ class LoadBalancer(Host):
     def forwarded(self) -> set[str]:
         """Names of the forwarded connections that this kernel knows, new and old."""
         digest = json.loads(self.layer4("connections"))
-        return {*digest["established"], *digest["others"]}
+        return {*digest["established"], *digest["others"], *digest["ended"]}
 
     def power_off(self) -> None:
         self.haproxy.listener.close()

@@ -168,9 +168,9 @@ def before(names=HOSTS):
     }
 
 
-def connections(*established, others=(), until="ff"):
+def connections(*established, others=(), ended=(), until="ff"):
     """A digest of what a host forwards."""
-    return {"established": list(established), "others": list(others), "until": until}
+    return {"established": list(established), "others": list(others), "ended": list(ended), "until": until}
 
 
 def layer4(entry="4711", received=("4711", "4712"), mirror=True):

@@ -118,6 +118,7 @@ def look(place):
 def stop_half_way(place):
     """A run of site.yml is killed after its first change, on the standby."""
     log = REPOSITORY / ".build/eyes/killed"
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     run, killed = killed_after(1, log, haproxy_hard_stop_after="11h")
     assert killed, run.said

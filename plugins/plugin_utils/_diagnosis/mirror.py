@@ -98,7 +98,10 @@ OLD, FRESH = 60, 50  # seconds: those that were there when the other one looked,
 
 
 def sample(connections: Connections) -> Connections:
-    """Those with the lowest names, chosen by chance and on every host alike."""
+    """Those with the lowest names, chosen by chance and on every host alike.
+
+    What has ended is left out: where associations are short, it would leave no room for those that last.
+    """
     if not connections:
         return connections
     told = sorted([*connections["established"], *connections["others"]])
@@ -106,6 +109,7 @@ def sample(connections: Connections) -> Connections:
     return {
         "established": [name for name in connections["established"] if name <= last],
         "others": [name for name in connections["others"] if name <= last],
+        "ended": [],
         "until": last,
     }
 
@@ -132,10 +136,13 @@ def compared(host: Host, answer: Answer, now: float) -> tuple[int, int] | None:
 def compare(active: Connections, standby: Connections) -> tuple[int, int]:
     """How many connections could be compared, and how many of them the standby lacks.
 
-    What begins or ends is in flight: it is not asked for on the active host, and counts as there on the standby.
+    What begins, ends or has ended is in flight: it is not asked for on the active host, and counts as there on the
+    standby.
     """
     if not active or not standby:
         return 0, 0
     until = min(active["until"], standby["until"])
     compared = {connection for connection in active["established"] if connection <= until}
-    return len(compared), len(compared.difference(standby["established"], standby["others"]))
+    # A host that is not upgraded yet tells what has ended among the others.
+    there = [*standby["established"], *standby["others"], *standby.get("ended", ())]
+    return len(compared), len(compared.difference(there))

@@ -128,12 +128,13 @@ class Keepalived(TypedDict):
 class Connections(TypedDict):
     """A digest of what a host forwards, so that two hosts can be compared: each connection is a hash.
 
-    ``established``: those that have been so for 10 s. ``others``: those that begin or end. ``until``: beyond this hash
-    nothing is known. Empty where it was not asked for.
+    ``established``: those that have been so for 10 s. ``others``: those that begin or end. ``ended``: those that only
+    the connection table still knows. ``until``: beyond this hash nothing is known. Empty where it was not asked for.
     """
 
     established: list[str]
     others: list[str]
+    ended: list[str]
     until: str
 
 

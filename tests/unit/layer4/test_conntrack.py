@@ -70,20 +70,21 @@ ESTAB     0      0               127.0.0.1:104                  127.0.0.1:58664
     assert conntrack.parse_sockets("\n", services) == []
 
 
-def flow(port, established=True, age=60):
+def flow(port, established=True, age=60, ended=False):
     keys = {"client": "203.0.113.7", "address": "198.51.100.10", "port": 104, "node": "198.51.100.21", "node_port": 104}
-    return {**keys, "client_port": port, "established": established, "age": age}
+    return {**keys, "client_port": port, "established": established, "age": age, "ended": ended}
 
 
 def test_a_digest_is_the_same_on_both_hosts_whatever_the_order_and_the_age():
     flows = [flow(1), flow(2), flow(3, established=False), flow(4, age=9), flow(5, age=None)]
+    flows.append(flow(6, established=False, ended=True))
     here = conntrack.digest(flows)
     assert here["established"] == sorted(map(conntrack.name, (flow(1), flow(2), flow(5))))
     assert here["others"] == sorted(map(conntrack.name, (flow(3), flow(4))))
-    assert here["until"] == conntrack.LAST
+    assert (here["ended"], here["until"]) == ([conntrack.name(flow(6))], conntrack.LAST)
     # A mirrored entry has the age of its copy.
     assert conntrack.digest([flow(2, age=1), flow(1)])["others"] == [conntrack.name(flow(2))]
-    assert conntrack.digest([]) == {"established": [], "others": [], "until": conntrack.LAST}
+    assert conntrack.digest([]) == {"established": [], "others": [], "ended": [], "until": conntrack.LAST}
 
 
 def test_what_counts_as_old_may_be_said():

@@ -19,7 +19,7 @@ from ansible_collections.pacs.loadbalancer.plugins.module_utils import _layer4
 SAID = {
     "status": {"running": False, "version": "", "flows": {"dicom": {"pacs1": 2}}},
     "flows 198.51.100.50 198.51.100.51": [{"client": "198.51.100.50"}],
-    "connections": {"established": ["0d1f33e0a1b2"], "others": [], "until": "ffffffffffff"},
+    "connections": {"established": ["0d1f33e0a1b2"], "others": [], "ended": [], "until": "ffffffffffff"},
     "received 4711": ["4711"],
     "received": [],
     "test-entry": 4711,

@@ -49,6 +49,7 @@ def test_a_silent_mirror_is_not_called_incomplete_too(observed):
         # In flight: it begins or ends on one of them.
         (connections("aa", others=["bb"]), connections("aa"), (1, 0)),
         (connections("aa", "bb"), connections("aa", others=["bb"]), (2, 0)),
+        (connections("aa", "bb", "cc"), connections("aa", ended=["bb"]), (3, 1)),
         # Of many only the smallest hashes are known, and not equally many of each host.
         (connections("aa", "bb", "cc", until="cc"), connections("aa", "bb", until="bb"), (2, 0)),
         (connections("aa", "bb", "cc", until="cc"), connections("aa", "cc", "dd", until="dd"), (3, 1)),
@@ -98,6 +99,17 @@ def test_who_has_no_vip_or_no_mirror_asks_for_nothing_and_tells_only_what_it_mir
     assert mirror.compared(host(), theirs, NOW) is None
     assert mirror.told({**host(), "layer4": layer4(mirror=False)}) is None and mirror.told(host()) is None
     assert mirror.told({**host("BACKUP"), "layer4": layer4()})["established"] == ["aa", "bb", "cc"]
+
+
+def test_short_associations_that_have_ended_leave_room_for_one_that_lasts():
+    digest = connections("fe", ended=MANY)
+    assert mirror.compare(mirror.sample(digest), mirror.sample(connections(ended=MANY))) == (1, 1)
+    assert mirror.compare(mirror.sample(digest), mirror.sample(digest)) == (1, 0)
+
+
+def test_a_host_that_is_not_upgraded_yet_tells_what_has_ended_among_the_others():
+    older = {key: value for key, value in connections("aa", others=["bb"]).items() if key != "ended"}
+    assert mirror.compare(connections("aa", "bb", "cc"), older) == (3, 1)
 
 
 def test_a_sample_fits_into_a_datagram_with_everything_else():

@@ -55,15 +55,16 @@ def digest(flows: list[dict], age: float = OLD) -> dict:
     """Sum flows up so that two hosts can be compared, whatever each of them has: the lowest names come first.
 
     `established`: names of those that have been so for `age` seconds: by default longer than a mirror and two questions
-    take. `others`: the rest, those that begin or end among them. `until`: the last name that is told, or LAST where
-    none is left out.
+    take. `others`: those that begin or end. `ended`: those that only the table still knows, for a time. `until`: the
+    last name that is told, or LAST where none is left out.
     """
     named = {name(flow): flow for flow in flows}
     told = sorted(named)[:SAMPLE]
     old = {key for key in told if named[key]["established"] and (named[key]["age"] is None or named[key]["age"] >= age)}
     return {
         "established": [key for key in told if key in old],
-        "others": [key for key in told if key not in old],
+        "others": [key for key in told if key not in old and not named[key]["ended"]],
+        "ended": [key for key in told if named[key]["ended"]],
         "until": LAST if len(told) == len(named) else told[-1],
     }
 
