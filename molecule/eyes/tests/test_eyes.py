@@ -75,6 +75,10 @@ LOSS = (
     ),
 )
 SLOW = (
+    Fault("a worklist that thinks for three seconds", alerts("CheckSlow"), faults.think(3), faults.answer_at_once),
+    Fault("a node that was taken out two days ago", alerts("NodeOutForLong"), faults.take_out, faults.bring_back),
+    Fault("nothing looks at the holder", alerts("NotObserved"), faults.stop_looking, faults.look),
+    # The last to be made and the first to be undone: a node's maintenance waits until a change is complete.
     Fault(
         "a deployment that was killed",
         alerts("DeploymentNotVerified"),
@@ -82,9 +86,6 @@ SLOW = (
         faults.deploy,
         also=alerts("Degraded FilesDrifted"),
     ),
-    Fault("a worklist that thinks for three seconds", alerts("CheckSlow"), faults.think(3), faults.answer_at_once),
-    Fault("a node that was taken out two days ago", alerts("NodeOutForLong"), faults.take_out, faults.bring_back),
-    Fault("nothing looks at the holder", alerts("NotObserved"), faults.stop_looking, faults.look),
 )
 STANDBY = (
     Fault(
