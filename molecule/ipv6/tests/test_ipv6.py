@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pair that has IPv6 alone, at both layers.
+"""A pair that has IPv6 alone, at both layers, and at last a VIP of each family.
 
 The tests run in this order on one lab. DCMTK's programs reach the VIP through 127.0.0.1: see ../prepare.yml.
 """
@@ -17,6 +17,10 @@ from faults import Place, power_off, power_on
 from pair import AE, ASSOCIATION, PAIR, holds, module, other, play, the_holder, traffic, until
 
 RELAYED = 1104  # DICOM at layer 7
+# The second family, on the cable of the first.
+SHORT = "198.51.100."
+SHORT_VIP = f"{SHORT}10"
+SHORT_ADDRESSES = {"lb1": 11, "lb2": 12, "pacs1": 21, "pacs2": 22, "modality": 25}
 LONGEST_PAUSE = 3.6  # seconds; 1.2 are to be reached (docs/design.md), and this machine carries another lab too
 
 
@@ -118,3 +122,25 @@ def test_a_planned_move_breaks_nothing(lab, vip, holder):
     assert moved.code == 0, moved.said
     assert the_holder(lab, vip) == other(holder)
     assert held["failures"] == pages["failures"] == 0, (held["outages"], pages["outages"])
+
+
+def test_a_vip_of_each_family_moves_with_all_associations(lab, vip, holder):
+    for name, number in SHORT_ADDRESSES.items():
+        lab[name].check_output(f"ip address add {SHORT}{number}/24 dev eth0")
+    nodes = [{"name": name, "address": f"{SHORT}{SHORT_ADDRESSES[name]}"} for name in ("pacs1", "pacs2")]
+    services = {
+        "relayed": {"port": RELAYED, "node_port": 104, "layer": 7, "persistence": "none"},
+        "web_ipv4": {"port": 80, "vip": f"{SHORT_VIP}/24", "nodes": nodes, "mode": "http"},
+        "dicom_ipv4": {"port": 104, "vip": f"{SHORT_VIP}/24", "nodes": nodes, "layer": 4},
+    }
+    deployed = play("site", infinitt_services=services)
+    assert deployed.code == 0, deployed.said
+    for name in ("dicom", "dicom_ipv4"):
+        assert f"{name} is forwarded by the kernel of {holder}" in deployed.said, deployed.said
+    successor = other(holder)
+    with traffic(lab, SHORT_VIP, **ASSOCIATION) as short, traffic(lab, SHORT_VIP, timeout=3) as pages:
+        assert until(lambda: "dicom_ipv4" in forwarded(lab, holder), 20)
+        lose(lab, vip, holder)
+    assert short["failures"] == 0, short["outages"]
+    assert pages["longest_silence_ms"] < LONGEST_PAUSE * 1000, pages["outages"]
+    assert holds(lab[successor], vip) and holds(lab[successor], SHORT_VIP)

@@ -186,6 +186,7 @@ def take_out(place):
     )
     for name in (place.holder, place.standby):
         place.on(name, f"python3 -c '{earlier}' /var/lib/pacs.loadbalancer/nodes.fact")
+        place.on(name, "systemctl start loadbalancer.service")  # before anybody stops its timer
 
 
 def bring_back(_place):
