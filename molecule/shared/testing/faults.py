@@ -171,7 +171,7 @@ def think(seconds):
 
 
 answer_at_once = everywhere(
-    "sed -i 's/ --sleep-before [0-9]*//' /etc/systemd/system/wlmscpfs.service"
+    "sed -i 's/ --sleep-before [0-9]*//g' /etc/systemd/system/wlmscpfs.service"
     " && systemctl daemon-reload && systemctl restart wlmscpfs"
 )
 
