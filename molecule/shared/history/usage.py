@@ -14,9 +14,9 @@ INTERVAL = 10  # seconds
 # descriptors, of all its processes.
 USED = r"""
 systemctl list-units --type service --state running --plain --no-legend | while read -r unit _; do
-    group=/sys/fs/cgroup$(systemctl show --property ControlGroup --value "$unit")
     memory=0 descriptors=0
-    for process in $(find "$group" -name cgroup.procs -exec cat {} +); do
+    # Of both versions of cgroups, whatever this container sees of their file systems.
+    for process in $(grep -l "/$unit\$" /proc/[0-9]*/cgroup 2>/dev/null | cut -d / -f 3); do
         used=$(awk '$1 == "Pss:" {print $2}' /proc/"$process"/smaps_rollup 2>/dev/null) || continue
         memory=$((memory + ${used:-0}))
         descriptors=$((descriptors + $(ls /proc/"$process"/fd 2>/dev/null | wc -l)))
@@ -67,7 +67,9 @@ def growing(events: Iterable[Mapping], least: float) -> list[str]:
     for event in events:
         lives.setdefault((event["host"], event["unit"], event["process"]), []).append(event)
     found = []
-    for (host, unit, _process), life in lives.items():
+    for (host, unit, process), life in lives.items():
+        if not any(one["memory"] and one["descriptors"] for one in life):
+            found.append(f"nothing is known of {unit} on {host}, process {process}")
         if life[-1]["t"] - life[0]["t"] < least:
             continue
         third = len(life) // 3

@@ -58,10 +58,7 @@ class Node(TypedDict):
 
 
 class HAProxy(TypedDict):
-    """`haproxy_info`. ``description``: the fingerprint of the configuration that it runs.
-
-    ``peers``: by the name of each other load balancer, whether they are connected.
-    """
+    """`haproxy_info`. ``description``: the fingerprint of what it runs; ``peers``: whether each is connected."""
 
     running: bool
     msg: str

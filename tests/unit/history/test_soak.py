@@ -57,6 +57,12 @@ def test_what_did_not_live_long_enough_is_not_judged():
     assert usage.growing(life(lambda number: 20000 + number * 60), 5000) == []
 
 
+def test_a_daemon_of_which_nothing_is_known_is_named():
+    blind = [{**one, "memory": 0, "descriptors": 0} for one in life(lambda number: 0)]
+    (said,) = usage.growing(blind, 5000)
+    assert said.startswith("nothing is known of ")
+
+
 def test_daemons_of_others_are_not_read():
     printed = "haproxy 12 30000 45\nssh 3 9000 5\nlayer4-records 40 8000 9\ncron \nprometheus-node-exporter 5 1 2\n"
     assert [unit for unit, *_used in usage.read(printed)] == ["haproxy", "layer4-records", "prometheus-node-exporter"]
@@ -76,6 +82,11 @@ def test_the_summary_accounts_for_every_association(tmp_path):
     assert lines[0] == "associations: 3 opened, 1 closed, 0 broken, 2 open at the end"
     assert lines[1] == "answers: 1, longest wait 0.25 s; visits that failed: 0"
     assert "20.0 to   20.0 MiB" in lines[2] and growing == []
+
+
+def test_an_alarm_is_waited_for():
+    told = iter([set(), {"PacsNodeDown"}, {"PacsVipMoved"}, {"PacsDegraded"}])
+    assert soak.firing_at_last(lambda: next(told), {"PacsVipMoved"}) == {"PacsVipMoved"}
 
 
 @pytest.mark.parametrize(

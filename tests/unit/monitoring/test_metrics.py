@@ -67,6 +67,15 @@ def test_what_is_wrong():
     assert found["pacs_vrrp_advertisements_ignored_total"] == 7
 
 
+def test_a_node_that_a_person_has_taken_out_is_not_called_down():
+    def take_out(host):
+        host["haproxy"]["services"]["dicom"]["pacs2"].update(status="MAINT", up=False)
+
+    found = series(seen("lb1", STANDBY, take_out))
+    assert 'pacs_node_up{service="dicom",node="pacs1"}' in found
+    assert 'pacs_node_up{service="dicom",node="pacs2"}' not in found
+
+
 def test_who_answers_for_the_vip_and_why_it_moved():
     def change(host):
         host["keepalived"]["guard"]["answering"] = {VIP: 2}

@@ -42,7 +42,7 @@ METRICS = {
     "haproxy_old_sessions": ("gauge", "Sessions that a worker still has which a reload has replaced."),
     "haproxy_peer_connected": ("gauge", "Whether HAProxy shares its tables with that of another load balancer."),
     "peer_answers": ("gauge", "Whether another load balancer says how it is."),
-    "node_up": ("gauge", "Whether a service on a node passes HAProxy's check."),
+    "node_up": ("gauge", "Whether a service on a node passes HAProxy's check. Absent while it is out of service."),
     "node_out": ("gauge", "Since when (seconds since the epoch) a person has taken a service on a node out."),
     "node_sessions": ("gauge", "Sessions of a service on a node, through HAProxy."),
     "associations_total": ("counter", "Associations that a caller has opened to a node, through HAProxy."),

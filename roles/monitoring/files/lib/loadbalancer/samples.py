@@ -99,7 +99,7 @@ def _haproxy(daemon: Mapping[str, Any]) -> Iterator[Sample]:
     for service, nodes in daemon["services"].items():
         for node, known in nodes.items():
             its = {"service": service, "node": node}
-            if known["up"] is not None:
+            if known["up"] is not None and not known["status"].startswith("MAINT"):  # nobody checks it then
                 yield Sample("node_up", known["up"], its)
             yield Sample("node_sessions", known["sessions"], its)
 
