@@ -23,12 +23,14 @@ MAX_ANSWER = 16 * 1024 * 1024
 class NoAnswer(Exception):
     """A socket did not answer; the message is a sentence that says which, and why.
 
-    `passing`: the master's socket may also fail so for a moment, while a reload re-executes the master.
+    `passing`: the master's socket may also fail so for a moment, while a reload re-executes the master. `hangs`: it is
+    listened on, and nothing is done.
     """
 
-    def __init__(self, message: str, passing: bool = False) -> None:
+    def __init__(self, message: str, passing: bool = False, hangs: bool = False) -> None:
         super().__init__(message)
         self.passing = passing
+        self.hangs = hangs
 
 
 def ask(path: str, command: str, timeout: float) -> str:
@@ -60,7 +62,9 @@ def ask(path: str, command: str, timeout: float) -> str:
     except (ConnectionResetError, BrokenPipeError):
         raise NoAnswer(f"{path} closed the connection without an answer.", passing=True) from None
     except socket.timeout:
-        raise NoAnswer(f"{path} did not answer within {timeout:g} s: HAProxy hangs.") from None
+        raise NoAnswer(f"{path} did not answer within {timeout:g} s: HAProxy hangs.", hangs=True) from None
+    except BlockingIOError:  # unix(7): a full queue
+        raise NoAnswer(f"{path} has too many connections that wait: HAProxy hangs.", hangs=True) from None
     except PermissionError:
         raise NoAnswer(f"{path} may not be opened by this user: root is needed.") from None
     except OSError as error:

@@ -139,12 +139,13 @@ def gather(stats_socket: str, master_socket: str, timeout: float) -> dict:
         worker = pool.submit(_ask_worker, stats_socket, timeout)
         master: Future | None = pool.submit(_ask_master, master_socket, timeout)
 
-    silent = []
+    silent, hangs = [], False
     try:
         info, current, peers = worker.result()
     except NoAnswer as reason:
         info, current, peers = {}, [], {}
         silent.append(str(reason))
+        hangs = reason.hangs
     while True:
         try:
             processes, old = master.result() if master else _ask_master(master_socket, deadline - time.monotonic())
@@ -164,6 +165,8 @@ def gather(stats_socket: str, master_socket: str, timeout: float) -> dict:
             process["sessions"] = sum(_sessions(current, BACKEND).values()) if info else None
     return {
         "running": bool(info),
+        # A master that answers replaces its worker.
+        "hangs": hangs and not processes["workers"],
         "version": info.get("Version"),
         "uptime_s": _number(info.get("Uptime_sec")),
         "description": info.get("description"),

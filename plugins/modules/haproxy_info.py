@@ -62,6 +62,11 @@ running:
   type: bool
   returned: always
   sample: true
+hangs:
+  description: Whether it listens on both sockets and answers on neither, so that a reload would do nothing.
+  type: bool
+  returned: always
+  sample: false
 msg:
   description: What did not answer, and why, as a sentence; empty when both sockets did.
   type: str

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -229,11 +230,31 @@ def test_a_worker_that_hangs_costs_the_timeout_and_no_more(running):
     took = time.monotonic() - began
     os.kill(pid, signal.SIGCONT)
     assert 0.4 <= took < 2
-    assert info["running"] is False
+    assert (info["running"], info["hangs"]) == (False, False), "a reload would give it another worker"
     assert info["msg"] == f"{running.admin} did not answer within 0.4 s: HAProxy hangs."
     assert info["workers"] == [
         {"pid": pid, "current": True, "uptime_s": info["workers"][0]["uptime_s"], "sessions": None}
     ]
+
+
+def test_all_of_it_hangs_and_at_last_takes_no_more_questions(running):
+    pids = [running.process.pid, running.info()["workers"][0]["pid"]]
+    for pid in pids:
+        stop(pid)
+    with contextlib.ExitStack() as waiting:
+        try:
+            assert running.info(timeout=0.2)["hangs"] is True
+            with pytest.raises(BlockingIOError):
+                while True:  # until its queue is full
+                    one = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                    one.setblocking(False)
+                    one.connect(running.admin)
+            info = running.info(timeout=0.2)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+    assert (info["running"], info["hangs"]) == (False, True)
+    assert info["msg"] == f"{running.admin} has too many connections that wait: HAProxy hangs."
 
 
 def test_an_old_worker_that_hangs_leaves_the_rest_known(running):
@@ -259,7 +280,7 @@ def test_a_stats_socket_in_place_of_the_master_socket(running):
 
 def test_no_socket(tmp_path):
     info = _haproxy_info.gather(str(tmp_path / "a"), str(tmp_path / "m"), 1)
-    assert info["running"] is False
+    assert (info["running"], info["hangs"]) == (False, False)
     assert info["msg"] == "There is no socket %s: HAProxy is not running, or its socket is elsewhere." % (
         tmp_path / "a"
     )
