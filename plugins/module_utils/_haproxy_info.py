@@ -16,6 +16,7 @@ import select
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 from ._haproxy import NoAnswer, ask, parse_info, parse_proc, parse_stat
 
@@ -159,6 +160,13 @@ def gather(stats_socket: str, master_socket: str, timeout: float) -> dict:
             # Where the worker is silent too, its reason is enough.
             silent += [] if silent else [str(reason)]
         break
+
+    # A reload between the two questions: whoever answered is an old worker by now.
+    workers = [process["pid"] for process in processes["workers"] if process["current"]]
+    while info and workers and _number(info.get("Pid")) not in workers and time.monotonic() + POLL < deadline:
+        select.select([], [], [], POLL)
+        with suppress(NoAnswer):
+            info, current, peers = _ask_worker(stats_socket, deadline - time.monotonic())
 
     for process in processes["workers"]:
         if process["current"]:

@@ -237,6 +237,28 @@ def test_a_worker_that_hangs_costs_the_timeout_and_no_more(running):
     ]
 
 
+def test_a_reload_between_the_two_questions_gives_the_answer_of_the_new_worker(running, monkeypatch):
+    ask_worker, ask_master, reloaded = _haproxy_info._ask_worker, _haproxy_info._ask_master, threading.Event()
+
+    def first_the_worker(path, timeout):
+        answer = ask_worker(path, timeout)
+        if not reloaded.is_set():
+            running.write("two")
+            running.reload()
+            until(lambda: "description: two" in haproxy.ask(running.admin, "show info", 1))
+            reloaded.set()
+        return answer
+
+    def then_the_master(path, timeout):
+        reloaded.wait(timeout)
+        return ask_master(path, timeout)
+
+    monkeypatch.setattr(_haproxy_info, "_ask_worker", first_the_worker)
+    monkeypatch.setattr(_haproxy_info, "_ask_master", then_the_master)
+    info = running.info()
+    assert (info["reloads"], info["description"]) == (1, "two")
+
+
 def test_all_of_it_hangs_and_at_last_takes_no_more_questions(running):
     pids = [running.process.pid, running.info()["workers"][0]["pid"]]
     for pid in pids:
