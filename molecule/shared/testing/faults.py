@@ -203,8 +203,9 @@ def cut_mirror(place):
     place.on(place.standby, f"nft 'table inet lab {{{chains} }}'")
     place.kept["association"] = ExitStack()
     place.kept["association"].enter_context(traffic(place.lab, place.vip, **ASSOCIATION))
-    come_and_go = f'for _ in range(2000): socket.create_connection(("{place.vip}", 104), 5).close()'
-    place.on("modality", f"python3 -c 'import socket\n{come_and_go}'")
+    # Half as fast as a client may.
+    come_and_go = f'socket.create_connection(("{place.vip}", 104), 5).close(); time.sleep(0.002)'
+    place.on("modality", f"python3 -c 'import socket, time\nfor _ in range(2000): {come_and_go}'")
 
 
 def mend_mirror(place):
