@@ -203,7 +203,7 @@ def cut_mirror(place):
     place.on(place.standby, f"nft 'table inet lab {{{chains} }}'")
     place.kept["association"] = ExitStack()
     place.kept["association"].enter_context(traffic(place.lab, place.vip, **ASSOCIATION))
-    # Half as fast as a client may.
+    # A rate, not a wait: half of `client_rate`, beyond which HAProxy and the kernel refuse a client.
     come_and_go = f'socket.create_connection(("{place.vip}", 104), 5).close(); time.sleep(0.002)'
     place.on("modality", f"python3 -c 'import socket, time\nfor _ in range(2000): {come_and_go}'")
 
