@@ -50,6 +50,15 @@ def test_no_file_is_longer_than_one_can_read():
     assert [f"{path.relative_to(ROOT)}: {length(path)}" for path in files if length(path) > LONGEST] == []
 
 
+def test_what_roles_share_is_one_file_and_links_to_it():
+    """An edit in place makes a copy of a link."""
+    patterns = ("roles/*/templates/sandbox.j2", "roles/*/files/lib/*/_[!_]*.py", "plugins/module_utils/_*.py")
+    paths = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    homes = {path.name: path for path in paths if not path.is_symlink()}
+    assert [str(path) for path in paths if path.resolve() != homes[path.name]] == []
+    assert len(paths) - len(homes) > 10
+
+
 def room(name):
     """Return the room of a module: `plugin_utils._site.build` is in plugin_utils/_site."""
     parts = name.split(".")
