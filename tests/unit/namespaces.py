@@ -25,6 +25,7 @@ from collections.abc import Iterable
 
 LIB = pathlib.Path(__file__).parents[2] / "roles/layer4/files/lib"
 VIP = "198.51.100.10"
+ROOM = 1 << 24  # bytes, as the recorder's socket has in roles/layer4/templates/records.socket.j2
 PROGRAMS = ("nft", "conntrack", "conntrackd", "unshare", "nsenter", "ip")
 
 
@@ -193,12 +194,14 @@ class LoadBalancer(Host):
         """Record connections that have ended, in `journal.records`."""
         self.journal = Journal(self)
         self.recorder = self.start(
-            sys.executable, "-c", KEEPER.format(lib=LIB), stdin=subprocess.PIPE, stdout=self.log.open("a")
+            sys.executable, "-c", KEEPER.format(lib=LIB, room=ROOM), stdin=subprocess.PIPE, stdout=self.log.open("a")
         )
 
-    def signal_recorder(self, name: str, pause: float = 0) -> None:
-        """Send it a signal, by which it ends, to start again after so many seconds; or SIGSTOP and SIGCONT."""
-        self.recorder.stdin.write(f"{name} {pause}\n")
+    def signal_recorder(self, name: str, pause: float = 0, room: int = ROOM) -> None:
+        """Send it a signal, by which it ends, to start again after so many seconds; or SIGSTOP and SIGCONT. room: bytes
+        that the kernel may say meanwhile.
+        """
+        self.recorder.stdin.write(f"{name} {pause} {room}\n")
         self.recorder.stdin.flush()
 
     def is_ready(self) -> bool:
@@ -238,14 +241,14 @@ class Journal(threading.Thread):
             self.records.append(json.loads(fields["MESSAGE"]))
 
 
-# As systemd does: keeps the socket, and starts the program again. A line from standard input is a signal, and for how
-# many seconds the program is away then. After SIGSTOP the kernel has little room until SIGCONT.
+# As systemd does: keeps the socket, and starts the program again. A line from standard input is a signal, for how many
+# seconds the program is away then, and the bytes that the kernel has room for.
 KEEPER = """
 import os, signal, socket, subprocess, sys, threading, time
 kept = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
 def room(number):
-    kept.setsockopt(socket.SOL_SOCKET, 33, number)  # SO_RCVBUFFORCE
-room(1 << 24)
+    kept.setsockopt(socket.SOL_SOCKET, 33, int(number))  # SO_RCVBUFFORCE
+room({room})
 kept.bind((0, 7))
 os.dup2(kept.fileno(), 3)
 command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-BIS", "{lib}", "records"]
@@ -253,10 +256,10 @@ def start():
     return subprocess.Popen(command, pass_fds=[3], env={{**os.environ, "LISTEN_FDS": "1"}})
 child = start()
 for line in sys.stdin:
-    name, seconds = line.split()
+    name, seconds, bytes = line.split()
+    room(bytes)
     child.send_signal(getattr(signal, name))
     if name in ("SIGSTOP", "SIGCONT"):
-        room(1 << 15 if name == "SIGSTOP" else 1 << 24)
         continue
     child.wait()
     time.sleep(float(seconds))

@@ -79,6 +79,7 @@ class Recorder:
         self.config = config.load()
         self.services = {(service["address"], service["port"]): service for service in self.config.services}
         self.done: dict[int, tuple[float, bool | None]] = {}  # by key, the oldest first: when, and whether as a copy
+        self.gone: dict[tuple[bytes, bytes], Entry] = {}  # had been deleted before its bytes could be asked for
         self.addresses: set[str] = set()
         self.asked = float("-inf")
 
@@ -98,13 +99,14 @@ class Recorder:
                 continue
             if not events:  # until all is read that it had said, it says nothing more (NETLINK_S_CONGESTED)
                 events, lost = [] if catching_up else self.missed(), False
+                self.gone.clear()
             for event in events:
                 ended = event.state in ctnetlink.ENDED  # what was said before the filter was there may be anything
                 if not self.concerns(event):
                     continue
                 if ended and not event.deleted:
                     self.close(event)
-                elif event.deleted and not (catching_up and ended):
+                elif event.deleted:
                     self.forget(event)
         since = time.monotonic() - KEPT
         for key in [*itertools.takewhile(lambda key: self.done[key][0] < since, self.done)]:
@@ -113,7 +115,8 @@ class Recorder:
     def missed(self) -> list[Entry]:
         """Return what the table still has of what was not said, as if the kernel had."""
         ended = [entry for entry in self.table.dump() if entry.state in ctnetlink.ENDED and self.holds(entry.address)]
-        return [dataclasses.replace(entry, sender=0) for entry in ended]
+        # A copy that has no bytes has ended on the other load balancer.
+        return [dataclasses.replace(entry, sender=0) for entry in ended if entry.received or entry.sent]
 
     def concerns(self, entry: Entry) -> bool:
         """Has a client been connected to a node?"""
@@ -125,14 +128,23 @@ class Recorder:
         )
 
     def close(self, event: Entry) -> None:
-        """Both sides have closed it, or one has reset it."""
-        entry = self.table.find(event)  # if it is gone already, its deletion is yet to be told
+        """Both sides have closed it, or one has reset it. Where the table has it no more, its bytes are told with its
+        deletion: conntrackd puts the copy of a new holder in its place.
+        """
+        entry = self.table.find(event)
         if entry and self.is_first(entry) and not event.sender:
             self.write(entry)
+        elif not entry and not event.sender:
+            self.gone[event.client_side, event.id] = event
 
     def forget(self, event: Entry) -> None:
-        """The table has it no more. conntrackd renews its copies by deleting them."""
-        if self.holds(event.address) and (not event.sender or self.is_dead(event)) and self.is_first(event):
+        """The table has it no more. conntrackd renews its copies by deleting them, and what had ended is recorded."""
+        closed = self.gone.pop((event.client_side, event.id), None)
+        if closed:
+            event = dataclasses.replace(event, state=closed.state)
+        elif event.state in ctnetlink.ENDED or (event.sender and not self.is_dead(event)):
+            return
+        if (closed or self.holds(event.address)) and self.is_first(event):
             self.write(event)
 
     def is_first(self, entry: Entry) -> bool:
