@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import json
+import re
 import sys
 import time
 
@@ -152,6 +153,23 @@ def test_one_that_is_forgotten_because_nobody_sends_is_recorded_by_the_holder(pa
     (record,) = settled(pair, 1)
     assert (record["load_balancer"], record["ended"]) == ("lb1", "timeout")
     connections.process.kill()
+
+
+def test_one_that_conntrackd_deletes_while_it_is_being_closed_is_recorded(pair):
+    """A move may hide a half of its end from each of the two; the one without the VIP forgets it first."""
+    connections = answered_once(pair)
+    hides = "table inet fault { chain output { type filter hook output priority 0; tcp flags fin drop; }; }"
+    for node in pair.nodes:
+        node("nft", "--file", "-", stdin=hides)
+    try:
+        connections.close()
+        assert until(lambda: re.search("(FIN|CLOSE)_WAIT", pair.lb1("conntrack", "--dump", "--dst", namespaces.VIP)))
+        pair.lb1("conntrack", "--delete", "--dst", namespaces.VIP)
+        (record,) = settled(pair, 1)
+        assert (record["load_balancer"], record["ended"]) == ("lb1", "timeout")
+    finally:
+        for node in pair.nodes:
+            node("nft", "delete", "table", "inet", "fault")
 
 
 def test_what_no_node_has_answered_is_no_session(pair):

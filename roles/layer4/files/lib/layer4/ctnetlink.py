@@ -27,7 +27,8 @@ LENGTH = struct.Struct("=HH")  # of an attribute, and its type
 CLIENT_SIDE, NODE_SIDE, STATUS, PROTOCOL, RECEIVED, SENT, ID, TIMES = 1, 2, 3, 4, 9, 10, 12, 20  # attributes
 ASSURED, TRANSLATED = 1 << 2, 1 << 5  # bits of the status: both sides have said something; it goes to a node
 LIBERAL = 1 << 3  # a bit of the protocol's flags
-ESTABLISHED, LAST_ACK, TIME_WAIT, CLOSE = 3, 6, 7, 8  # states of TCP
+FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE = 4, 5, 6, 7, 8  # states of TCP
+CLOSING = (FIN_WAIT, CLOSE_WAIT, LAST_ACK)
 ENDED = (TIME_WAIT, CLOSE)
 
 

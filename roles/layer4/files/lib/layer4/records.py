@@ -26,6 +26,7 @@ JOURNAL = "/run/systemd/journal/socket"
 IDENTIFIER = "pacs-session"  # as of HAProxy's records: `journalctl -t` shows both
 KEPT = 600  # seconds; the kernel deletes what has ended within 2 min, or a little more
 FRESH = 1.0  # seconds for which this host's addresses are believed
+RENEWED = 1.0  # seconds within which conntrackd has put back what it renews
 HOW = {ctnetlink.LAST_ACK: "closed", ctnetlink.TIME_WAIT: "closed", ctnetlink.CLOSE: "reset"}
 
 
@@ -80,6 +81,7 @@ class Recorder:
         self.services = {(service["address"], service["port"]): service for service in self.config.services}
         self.done: dict[int, tuple[float, bool | None]] = {}  # by key, the oldest first: when, and whether as a copy
         self.gone: dict[tuple[bytes, bytes], Entry] = {}  # had been deleted before its bytes could be asked for
+        self.doubtful: list[tuple[float, Entry]] = []  # deleted by a program while it was being closed: when
         self.addresses: set[str] = set()
         self.asked = float("-inf")
 
@@ -108,6 +110,7 @@ class Recorder:
                     self.close(event)
                 elif event.deleted:
                     self.forget(event)
+        self.resolve_doubts()
         since = time.monotonic() - KEPT
         for key in [*itertools.takewhile(lambda key: self.done[key][0] < since, self.done)]:
             del self.done[key]
@@ -132,20 +135,37 @@ class Recorder:
         deletion: conntrackd puts the copy of a new holder in its place.
         """
         entry = self.table.find(event)
-        if entry and self.is_first(entry) and not event.sender:
-            self.write(entry)
-        elif not entry and not event.sender:
+        if entry:
+            if self.is_first(entry) and not event.sender:
+                self.write(entry)
+        elif not event.sender:
             self.gone[event.client_side, event.id] = event
 
     def forget(self, event: Entry) -> None:
-        """The table has it no more. conntrackd renews its copies by deleting them, and what had ended is recorded."""
+        """The table has it no more. What had ended is recorded."""
         closed = self.gone.pop((event.client_side, event.id), None)
         if closed:
-            event = dataclasses.replace(event, state=closed.state)
-        elif event.state in ctnetlink.ENDED or (event.sender and not self.is_dead(event)):
+            self.write_first(dataclasses.replace(event, state=closed.state))
+        elif event.state in ctnetlink.ENDED or not self.holds(event.address):
             return
-        if (closed or self.holds(event.address)) and self.is_first(event):
-            self.write(event)
+        elif not event.sender or self.is_dead(event):
+            self.write_first(event)
+        elif event.state in ctnetlink.CLOSING:
+            self.doubtful.append((time.monotonic(), event))
+
+    def resolve_doubts(self) -> None:
+        """conntrackd renews its copies by deleting them, and deletes what the other load balancer has forgotten: of an
+        end half of which each of them has seen, that may be the connection itself.
+        """
+        due = time.monotonic() - RENEWED
+        while self.doubtful and self.doubtful[0][0] < due:
+            _when, event = self.doubtful.pop(0)
+            if not self.table.has(event) and self.holds(event.address):
+                self.write_first(event)
+
+    def write_first(self, entry: Entry) -> None:
+        if self.is_first(entry):
+            self.write(entry)
 
     def is_first(self, entry: Entry) -> bool:
         """Was it not heard of yet? The kernel repeats a deletion that conntrackd had no room for.

@@ -48,8 +48,15 @@ class Table:
 
     def find(self, event: Entry) -> Entry | None:
         """Return the same connection with its bytes, None where the table has it no more."""
-        found = next(self._ask(ctnetlink.ask_for(event)), None)
+        found = self._same_ends(event)
         return found if found and found.id == event.id else None
+
+    def has(self, event: Entry) -> bool:
+        """Has the table a connection of the same ends, if only its copy?"""
+        return self._same_ends(event) is not None
+
+    def _same_ends(self, event: Entry) -> Entry | None:
+        return next(self._ask(ctnetlink.ask_for(event)), None)
 
     def dump(self) -> list[Entry]:
         return list(self._ask(ctnetlink.ask_for_all(), several=True))
