@@ -103,13 +103,12 @@ class Recorder:
                 events, lost = [] if catching_up else self.missed(), False
                 self.gone.clear()
             for event in events:
-                ended = event.state in ctnetlink.ENDED  # what was said before the filter was there may be anything
                 if not self.concerns(event):
                     continue
-                if ended and not event.deleted:
-                    self.close(event)
-                elif event.deleted:
+                if event.deleted:
                     self.forget(event)
+                elif event.state in ctnetlink.ENDED:  # what was said before the filter was there may be anything
+                    self.close(event)
         self.resolve_doubts()
         since = time.monotonic() - KEPT
         for key in [*itertools.takewhile(lambda key: self.done[key][0] < since, self.done)]:
