@@ -256,8 +256,8 @@ def start():
     return subprocess.Popen(command, pass_fds=[3], env={{**os.environ, "LISTEN_FDS": "1"}})
 child = start()
 for line in sys.stdin:
-    name, seconds, bytes = line.split()
-    room(bytes)
+    name, seconds, number = line.split()
+    room(number)
     child.send_signal(getattr(signal, name))
     if name in ("SIGSTOP", "SIGCONT"):
         continue

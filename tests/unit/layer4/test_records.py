@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import re
 import sys
@@ -51,11 +52,14 @@ def pair(recorded):
     """lb1 has the VIP, and nothing is recorded yet."""
     recorded.move(recorded.lb1)
     both = (recorded.lb1, recorded.lb2)
-    tables = [balancer("conntrack", "--dump", "--dst", namespaces.VIP) for balancer in both]
+    for balancer in both:
+        balancer.journal.records.clear()
+    table = recorded.lb1("conntrack", "--dump", "--dst", namespaces.VIP)
+    half_closed = len(re.findall("FIN_WAIT|CLOSE_WAIT|LAST_ACK", table))
     for balancer in both:
         balancer("conntrack", "--flush")
-    if re.search("FIN_WAIT|CLOSE_WAIT|LAST_ACK", "".join(tables)):
-        time.sleep(3)  # what a move has left half-closed is recorded a second later, or two
+    # What a move has left half-closed belongs to the test before, and is recorded a second or two after it is deleted.
+    until(lambda: len(records(recorded)) >= half_closed, 5)
     for balancer in both:
         balancer.journal.records.clear()
     return recorded
@@ -82,6 +86,19 @@ def ports(client):
 
 def of(pair):
     return collections.Counter(record["client_port"] for record in records(pair))
+
+
+@contextlib.contextmanager
+def the_nodes_rule(pair, hook, rule):
+    """A fault: a rule of nftables on both nodes."""
+    table = f"table inet fault {{ chain {hook} {{ type filter hook {hook} priority 0; {rule}; }}; }}"
+    for node in pair.nodes:
+        node("nft", "--file", "-", stdin=table)
+    try:
+        yield
+    finally:
+        for node in pair.nodes:
+            node("nft", "delete", "table", "inet", "fault")
 
 
 def answered_once(pair):
@@ -163,33 +180,19 @@ def test_one_that_is_forgotten_because_nobody_sends_is_recorded_by_the_holder(pa
 def test_one_that_conntrackd_deletes_while_it_is_being_closed_is_recorded(pair):
     """A move may hide a half of its end from each of the two; the one without the VIP forgets it first."""
     connections = answered_once(pair)
-    hides = "table inet fault { chain output { type filter hook output priority 0; tcp flags fin drop; }; }"
-    for node in pair.nodes:
-        node("nft", "--file", "-", stdin=hides)
-    try:
+    with the_nodes_rule(pair, "output", "tcp flags fin drop"):
         connections.close()
         assert until(lambda: re.search("(FIN|CLOSE)_WAIT", pair.lb1("conntrack", "--dump", "--dst", namespaces.VIP)))
         pair.lb1("conntrack", "--delete", "--dst", namespaces.VIP)
         (record,) = settled(pair, 1)
         assert (record["load_balancer"], record["ended"]) == ("lb1", "timeout")
-    finally:
-        for node in pair.nodes:
-            node("nft", "delete", "table", "inet", "fault")
 
 
 def test_what_no_node_has_answered_is_no_session(pair):
     calls = [[pair.client.address, namespaces.VIP, 104]] * 20
-    refuses = (
-        "table inet fault { chain input { type filter hook input priority 0; tcp dport 104 reject with tcp reset; }; }"
-    )
-    for node in pair.nodes:
-        node("nft", "--file", "-", stdin=refuses)
-    try:
+    with the_nodes_rule(pair, "input", "tcp dport 104 reject with tcp reset"):
         pair.client(*tcp_clients.COMMAND, "call", stdin=json.dumps(calls))
         assert settled(pair, 0) == []
-    finally:
-        for node in pair.nodes:
-            node("nft", "delete", "table", "inet", "fault")
 
 
 def test_each_of_a_burst_is_recorded_once_whoever_of_the_two_forwards_it(pair):
