@@ -36,6 +36,7 @@ class Belief:
     layer: int
     three: bool = False  # there are three load balancers from the beginning
     fault: str = ""  # the operation that took something from a load balancer; the one of the same name undoes it
+    second: str = ""  # the same of another load balancer, while the first is still away: with three alone
     node_fault: str = ""  # the same for a node
     half: bool = False  # a run was killed, and none has completed its work since
     out: bool = False  # a node is drained or in maintenance
@@ -43,9 +44,14 @@ class Belief:
     moved: bool = False  # another VIP is the first, and that of the traffic a former one
 
     @property
+    def faulty(self) -> bool:
+        """Has something been taken from a load balancer?"""
+        return bool(self.fault or self.second)
+
+    @property
     def whole(self) -> bool:
         """Are all load balancers there and alike, so that whatever a person does must succeed?"""
-        return not (self.fault or self.node_fault or self.half)
+        return not (self.faulty or self.node_fault or self.half)
 
     def with_(self, **changes) -> Belief:
         return dataclasses.replace(self, **changes)

@@ -40,10 +40,10 @@ def draw(seed: int, belief: Belief, operations: Operations) -> Iterator[Step]:
 
 def healing(belief: Belief, operations: Operations) -> Iterator[Step]:
     """Yield the steps that undo everything."""
-    for name in (f"{belief.fault}_undone", f"{belief.node_fault}_undone"):
+    for name in (f"{belief.fault}_undone", f"{belief.second}_undone", f"{belief.node_fault}_undone"):
         if name in operations:
             yield Step(name)
-    undone = belief.with_(fault="", node_fault="")
+    undone = belief.with_(fault="", second="", node_fault="")
     for name, attribute in (("completed", "half"), ("active", "out"), ("node_added", "sole"), ("vip_back", "moved")):
         if getattr(undone, attribute):
             yield Step(name)

@@ -61,10 +61,27 @@ def fault(
 ) -> dict[str, Operation]:
     """A fault of a load balancer, and what undoes it."""
     options = {"places": ("holder", "other"), "visible": True, **more}
-    begun = Operation(does, lambda belief: not belief.fault, {"fault": name}, **options)
+    begun = Operation(does, lambda belief: not belief.faulty, {"fault": name}, **options)
     ended = Operation(
         undo, lambda belief: belief.fault == name, {"fault": ""}, weight=12, excuses=undo_excuses, undoes=(name,)
     )
+    return {name: begun, f"{name}_undone": ended}
+
+
+def second_fault(
+    name: str, *does: Action, after: str, undo: tuple[Action, ...], excuses: Excuses
+) -> dict[str, Operation]:
+    """The same for whoever holds the VIP after another fault, where there is a third load balancer."""
+    begun = Operation(
+        does,
+        lambda belief: belief.three and belief.fault == after and not belief.second,
+        {"second": name},
+        ("holder",),
+        weight=8,
+        excuses=excuses,
+        visible=True,
+    )
+    ended = Operation(undo, lambda belief: belief.second == name, {"second": ""}, weight=12, undoes=(name,))
     return {name: begun, f"{name}_undone": ended}
 
 

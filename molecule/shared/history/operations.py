@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from .actions import Both, Playbook, Shell, Tasks
-from .operation import JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host
+from .operation import JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host, second_fault
 
 
 def rest(port: str) -> dict[str, object]:
@@ -82,7 +82,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "completed": Operation(
         (Playbook(),),
-        lambda belief: belief.half and not (belief.fault or belief.node_fault),
+        lambda belief: belief.half and not (belief.faulty or belief.node_fault),
         {"half": False},
         weight=8,
     ),
@@ -149,6 +149,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     # What happens to a load balancer, for a while.
     **fault("power_off", Tasks("power_off"), undo=(Tasks("power_on"),), excuses=LOSS, weight=3),
+    **second_fault("next_power_off", Tasks("power_off"), after="power_off", undo=(Tasks("power_on"),), excuses=LOSS),
     **fault("cable", Tasks("cable_pull"), undo=(Tasks("cable_plug"),), cuts=True, excuses=LOSS),
     **fault("switch_dead", Tasks("switch_dead"), undo=(Tasks("switch_mended"),), cuts=True, excuses=LOSS),
     **fault(

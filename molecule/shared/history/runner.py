@@ -221,7 +221,7 @@ class Runner:
 
     def _settle(self) -> None:
         """Wait until what the step caused has happened, and ask for it."""
-        if self._belief.fault:
+        if self._belief.faulty:
             self._observe(wait="holder", seconds=10)
         else:
             seconds = WHOLE_AT_MOST if self._belief.whole else HALF_AT_MOST

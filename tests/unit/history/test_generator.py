@@ -14,10 +14,11 @@ from history.belief import Belief, Step
 from history.operations import OPERATIONS
 
 START = Belief(4)
+THREE = Belief(4, three=True)
 
 
-def drawn(seed, number=60):
-    return list(itertools.islice(generator.draw(seed, START, OPERATIONS), number))
+def drawn(seed, number=60, start=START):
+    return list(itertools.islice(generator.draw(seed, start, OPERATIONS), number))
 
 
 def steps(text):
@@ -39,8 +40,21 @@ def test_a_seed_always_gives_the_same_steps_and_another_one_others():
 
 
 def test_every_operation_is_drawn_at_some_time():
-    seen = {step.name for seed in range(40) for step in drawn(seed)}
+    seen = {step.name for seed in range(40) for start in (START, THREE) for step in drawn(seed, start=start)}
     assert seen == set(OPERATIONS)
+
+
+def test_a_second_load_balancer_is_lost_only_where_there_are_three():
+    second = "next_power_off"
+    assert not any(step.name == second for seed in range(40) for step in drawn(seed))
+    belief = THREE
+    for step in steps(f"power_off@other {second}@holder power_off_undone"):
+        belief = generator.after(step, belief, OPERATIONS)
+        assert not belief.whole
+    # No other fault begins before that one is undone, or nobody might be left.
+    with pytest.raises(ValueError, match="is not possible then"):
+        generator.after(Step("cable", "holder"), belief, OPERATIONS)
+    assert generator.after(Step(f"{second}_undone"), belief, OPERATIONS) == THREE
 
 
 def test_what_is_drawn_can_be_replayed():
@@ -67,13 +81,13 @@ def test_a_step_that_cannot_be_done_is_refused(text, reason):
 
 
 def test_everything_is_undone_at_the_end():
-    for seed in range(20):
-        belief = START
-        for step in drawn(seed, 9):
+    for seed, start in itertools.product(range(20), (START, THREE)):
+        belief = start
+        for step in drawn(seed, 9, start):
             belief = generator.after(step, belief, OPERATIONS)
         for step in generator.healing(belief, OPERATIONS):
             belief = generator.after(step, belief, OPERATIONS)
-        assert belief.with_(layer=4) == START, seed
+        assert belief.with_(layer=4) == start, seed
 
 
 def test_what_a_failure_depends_on_begins_where_all_had_been_undone():
