@@ -133,7 +133,7 @@ operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose \
-	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade records_layer4 removals))
+	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade records_layer4 removals former))
 
 # `make test` has a third of it. What the dashboard's queries found is drawn: docs/dashboard.svg.
 eyes: .build/bench

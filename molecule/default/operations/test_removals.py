@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -22,7 +20,6 @@ from pair import (
     CACHE,
     FORWARDED,
     PAIR,
-    REPOSITORY,
     UNBROKEN,
     ansible,
     holds,
@@ -162,15 +159,6 @@ def test_a_removal_that_was_killed_is_completed_and_undone(lab, vip, holder, aft
     assert held["failures"] == 0, held["outages"]
     assert had["both"] == 0 and had["nobody"] < 1, had
     assert play("status").code == 0
-
-
-@pytest.fixture
-def alone(holder, tmp_path):
-    """The inventory without the other load balancer."""
-    shutil.copytree(REPOSITORY / "inventory/lab", tmp_path, dirs_exist_ok=True)
-    hosts = tmp_path / "hosts.yml"
-    hosts.write_text(re.sub(rf"(?m)^ *{other(holder)}:.*\n", "", hosts.read_text()))
-    return ("--inventory", str(tmp_path))
 
 
 def test_the_last_one_is_removed_by_force_alone_and_ends_what_it_carries(lab, vip, holder, alone):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import testinfra
-from pair import CACHE, MEASURED, module, the_holder
+from pair import CACHE, MEASURED, REPOSITORY, module, other, the_holder
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,15 @@ def vip():
 def holder(lab, vip):
     """The load balancer on which the VIP is; there is exactly one."""
     return the_holder(lab, vip)
+
+
+@pytest.fixture
+def alone(holder, tmp_path):
+    """The inventory without the other load balancer."""
+    shutil.copytree(REPOSITORY / "inventory/lab", tmp_path, dirs_exist_ok=True)
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text(re.sub(rf"(?m)^ *{other(holder)}:.*\n", "", hosts.read_text()))
+    return ("--inventory", str(tmp_path))
 
 
 def pytest_configure(config):
