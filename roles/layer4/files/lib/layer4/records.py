@@ -200,11 +200,11 @@ class Recorder:
 
 
 def serve() -> None:
-    """Run until SIGTERM; a record that was begun is written."""
+    """Run until SIGTERM, and until it is sure of all that it has read; a record that was begun is written."""
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_about: stopped.append(True))
     recorder = Recorder(table.Table(), Journal())
     recorder.catch_up()
-    while not stopped:
-        system.wait(1, [recorder.table.events])
+    while not stopped or recorder.doubtful:
+        system.wait(RENEWED, [recorder.table.events])
         recorder.work()
