@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Try each ansible-core from the oldest that meta/runtime.yml promises to the newest that pip finds.
 
-    matrix.py [ends] MAKE_TARGET...     with `ends` the oldest and the newest alone
+    matrix.py [ends|newest] MAKE_TARGET...     with `ends` the oldest and the newest alone
 
 Each has a virtual environment in .build/matrix, with the oldest Python of this machine that pip offers it to: one that
 it supports, which is not sure of a newer one.
@@ -49,32 +49,36 @@ def offered(python):
     return {".".join(version.split(".")[:2]) for version in re.findall(r"\b\d+\.\d+\.\d+\b", done.stdout)}
 
 
-def environment(version, python):
+def environment(version, python, requirements):
     """Make the virtual environment of a version where it is missing or of other requirements, and return its path."""
-    venv = PLACE / version
-    wanted = f"{python}\n{pathlib.Path('requirements/test.txt').read_text()}"
+    venv = PLACE / "-".join([version, *(pathlib.Path(file).stem for file in requirements)])
+    wanted = "\n".join([python, *(pathlib.Path(file).read_text() for file in requirements)])
     made = venv / ".requirements"
     if not made.exists() or made.read_text() != wanted:
         subprocess.run([python, "-m", "venv", "--clear", str(venv)], check=True)
         pip = [str(venv / "bin/pip"), "--disable-pip-version-check", "--quiet", "install"]
-        subprocess.run([*pip, f"ansible-core=={version}.*", "--requirement", "requirements/test.txt"], check=True)
+        files = [word for file in requirements for word in ("--requirement", file)]
+        subprocess.run([*pip, f"ansible-core=={version}.*", *files], check=True)
         made.write_text(wanted)
     return venv
 
 
 def main(words):
-    ends, targets = words[0] == "ends", [word for word in words if word != "ends"]
+    which, targets = words[0], [word for word in words if word not in ("ends", "newest")]
     found = pythons()
     of = {}
     for python, path in found.items():
         for version in offered(path):
             of.setdefault(version, python)
     versions = sorted((version for version in of if number(version) >= number(OLDEST)), key=number)
-    if ends:
+    if which == "ends":
         versions = [versions[0], versions[-1]]
+    elif which == "newest":
+        versions = versions[-1:]
+    requirements = ["requirements/test.txt", *(["requirements/lab.txt"] if "scenario" in targets else [])]
     failed = []
     for version in versions:
-        venv = environment(version, found[of[version]])
+        venv = environment(version, found[of[version]], requirements)
         for target in targets:
             started = time.monotonic()
             # The Makefile puts this first in the path.

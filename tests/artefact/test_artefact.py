@@ -22,6 +22,7 @@ LEFT_OUT = (
     "collections/",
     "inventory/lab/",
     "requirements/dev.txt",
+    "requirements/lab.txt",
     "requirements/test.txt",
     "Makefile",
     "ansible.cfg",
