@@ -19,11 +19,11 @@ help:
 	@echo "make history               try operations in an order nobody thought of for an hour: [SEED=1] [MINUTES=60] [LAYER=4] [HOSTS=2], or STEPS=\"...\""
 	@echo "make soak                  the same changes and losses again and again, for an hour: [MINUTES=60] [LAYER=4]"
 	@echo "make controller            set up a stand-in for the API of AWX, and run its job templates"
-	@echo "make matrix                unit, sanity and artefact with each ansible-core from the oldest promised to the newest: [ENDS=1] [TARGETS=...]"
+	@echo "make matrix                unit, sanity and artefact with each ansible-core from the oldest promised to the newest: [ONLY=ends|newest] [TARGETS=...]"
 	@echo "make bench                 measure in a lab what both layers cost: writes docs/benchmarks.md"
 	@echo "make build                 the collection's tarball, in dist/: [SIGN=key]"
 	@echo "make docs-site             the pages of the modules, filters and roles: .build/docs-site/build/html"
-	@echo "make docs                  the tables of variables in roles/*/README.md"
+	@echo "make docs                  the tables: of variables in roles/*/README.md, and of what was tried in README.md"
 	@echo "make golden                the configurations in tests/unit/golden"
 	@echo "make render INVENTORY=...  what would be deployed, without a host: in .build/render, or OUT=... [HOST=lb1]"
 	@echo "make shell HOST=lb1        log in to a host of the lab that PACS_LAB names, or of the demo's"
@@ -88,6 +88,7 @@ scenario: setup
 IN_A_LAB = set -e; trap 'tools/down.sh $(PACS_LAB)' EXIT; \
 	tools/step.sh "Building the lab (the first time, with its images)" ansible-playbook molecule/shared/create.yml; \
 	tools/step.sh "Starting the PACS nodes and the modality" ansible-playbook molecule/shared/prepare.yml;
+TRIED = tools/step.sh "Writing down what this was tried with" ansible-playbook molecule/shared/tried.yml --extra-vars
 DEPLOYED = tools/step.sh "Deploying: playbooks/site.yml" ansible-playbook playbooks/site.yml;
 
 # See molecule/shared/history.
@@ -103,7 +104,8 @@ else
 	@$(IN_A_LAB) \
 	tools/step.sh "Deploying" ansible-playbook molecule/history/converge.yml; \
 	tools/step.sh "Starting the traffic" ansible-playbook molecule/history/start.yml; \
-	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink)
+	python -m history run .build/history/lab.json --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) $(if $(COUNT),--count $(COUNT)) --steps "$(STEPS)" $(if $(SHRINK),--shrink); \
+	$(TRIED) "tried='make history HOSTS=$(or $(HOSTS),2)'"
 endif
 
 # Its lab is that of `make history`. What it measured is drawn for docs/benchmarks.md.
@@ -127,13 +129,15 @@ interruptions: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
 
 # In the lab "spare". `make test` has only what is in tests/, at layer 7. TESTS="..." names files, or tests of them.
+operations: export ALL := 1
 operations: export PACS_LAB := spare
 operations: export PACS_LAYER := $(or $(LAYER),4)
 operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose \
-	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade records_layer4 removals former))
+	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade records_layer4 removals former)); \
+	$(TRIED) "tried='make operations LAYER=$(PACS_LAYER)'"
 
 # `make test` has a third of it. What the dashboard's queries found is drawn: docs/dashboard.svg.
 eyes: .build/bench
@@ -183,10 +187,10 @@ controller: .build/controller
 	$@/bin/python tools/unpack.py $@/wheels ansible_collections/awx/ $@/collections'
 	@touch $@
 
-# ENDS=1: with the oldest and the newest alone.
+# ONLY=ends: with the oldest and the newest alone.
 matrix:
 	@tools/setup.sh unit
-	@python tools/matrix.py $(if $(ENDS),ends) $(or $(TARGETS),unit sanity artefact)
+	@python tools/matrix.py $(ONLY) $(or $(TARGETS),unit sanity artefact)
 
 tower: setup
 	@pytest --quiet --exitfirst tests/tower
@@ -194,6 +198,7 @@ tower: setup
 docs:
 	@tools/setup.sh venv
 	@for role in roles/*; do aar-doc --output-template tools/role_table.md.j2 $$role markdown; done
+	@python tools/tried.py
 
 # Without Sphinx's links to the pages of Ansible and Python, which it would fetch. Links within the collection are a linter's: antsibull-docs.
 SITE = .build/docs-site

@@ -206,3 +206,8 @@ def test_status_tells_the_next_job(events, job):
     assert (told["health"], told["problems"]) == ("healthy", [])
     assert [*told["vips"]] == [vip.partition("/")[0]]
     assert told["vips"][vip.partition("/")[0]] in (["lb1"], ["lb2"])
+
+
+def test_what_it_was_tried_with_is_written_down(events):
+    variables = f"tried='make tower' tried_core={OLDEST}"
+    run("ansible-playbook", CLONE / "molecule/shared/tried.yml", "--extra-vars", variables, env=LAB, cwd=CLONE)

@@ -86,28 +86,6 @@ def test_the_readme_names_each_playbook():
     assert {path.stem for path in REPOSITORY.glob("playbooks/*.yml")} <= set(named)
 
 
-def releases(scenario):
-    """The releases of Debian that the load balancers of a scenario's lab have."""
-    text = "".join(path.read_text() for path in (REPOSITORY / "molecule" / scenario).glob("*.yml"))
-    named = set(re.findall(r"(?:PACS_RELEASE|lab_release): (\w+)", text))
-    return named if "PACS_RELEASE" in text else named | {"bookworm"}
-
-
-def test_the_readme_says_where_it_was_tried_as_the_scenarios_have_it():
-    rows = dict(re.findall(r"^\| (.*?) \| (.*) \|$", (REPOSITORY / "README.md").read_text(), re.MULTILINE))
-    for what, wanted in (
-        ("Debian 12 ", {"bookworm"}),
-        ("Debian 13 ", {"trixie"}),
-        ("a pair of both releases", {"bookworm", "trixie"}),
-    ):
-        (said,) = (said for row, said in rows.items() if row.startswith(what))
-        scenarios = re.findall(r"`(\w+)`", said)
-        assert scenarios and {name: releases(name) for name in scenarios} == dict.fromkeys(scenarios, wanted)
-    oldest = re.search(r">=([\d.]+)\.0", (REPOSITORY / "meta/runtime.yml").read_text())[1]
-    usual = re.search(r"ansible-core>=([\d.]+),", (REPOSITORY / "requirements/dev.txt").read_text())[1]
-    assert re.findall(r"\b2\.\d+\b", rows["ansible-core on the controller"])[:2] == [usual, oldest]
-
-
 def test_the_examples_for_ci_run_what_make_test_runs(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     tests = runpy.run_path("tools/test.py")
