@@ -40,7 +40,7 @@ CHANGES = {
     "VIP at layer 4": (8, {"infinitt_layer": 4, "vip": -1}),
     "layer 7": (8, {}),
 }
-SOME = ("node list", "layer 4", "layer 7")  # the others are long
+SOME = ("layer 4", "layer 7")  # the others are long
 
 
 @pytest.fixture(scope="module")

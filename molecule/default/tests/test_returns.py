@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from pair import ASSOCIATION, CONFIGURATION, PAIR, other, play, traffic
 
 # HAProxy looks for the nodes on a port on which nothing listens.
 NO_NODES = {"infinitt_services": {"dicom": {"node_port": 11104}}, "infinitt_preflight": "none"}
 
 
+@pytest.mark.long
 def test_a_change_that_costs_the_standby_its_nodes_is_taken_back_there(lab, vip, holder):
     standby = other(holder)
     before = [lab[name].check_output(CONFIGURATION) for name in PAIR]
