@@ -34,10 +34,10 @@ mkdir -p "$home/.config/pip"
 } >"$home/.config/pip/pip.conf"
 
 # If pyenv is there, the modules are tried on every Python that ansible-test knows (3.8 is the oldest they support). Its shims do not
-# work here: ansible-test removes the variables they depend on.
+# work here: ansible-test removes the variables they depend on, and takes for Python 2.7 what only says that it is not there.
 if command -v pyenv >/dev/null; then
     pythons=$(printf '%s:' "$(pyenv root)"/versions/3.*/bin)
-    PATH=$(dirname "$(command -v ansible-test)"):$pythons$PATH
+    PATH=$(dirname "$(command -v ansible-test)"):$pythons$(tr : '\n' <<<"$PATH" | grep -vFx "$(pyenv root)/shims" | paste -sd :)
 fi
 
 cd "$copy"

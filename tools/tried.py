@@ -28,7 +28,7 @@ def rows(records):
     groups = collections.defaultdict(set)
     for name, record in records.items():
         hosts = [tuple(host) for host in record["loadbalancers"].values()]
-        systems = sorted({f"{system} {version}" for system, version, *_ in hosts})
+        systems = sorted({f"{system} {version}" for system, version, *_rest in hosts})
         if len(systems) > 1:
             groups[3, f"{' and '.join(systems)}, side by side"].add(name)
         else:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import subprocess
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
+
 UNIT = "pacs-vip-barred"
 
 
@@ -54,11 +56,4 @@ def _write(path: str, text: str) -> None:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-        check=False,
-        timeout=10,
-    )
+    return _programs.run(command, stderr=subprocess.STDOUT, timeout=10)

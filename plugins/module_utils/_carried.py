@@ -11,11 +11,10 @@ kernel only.
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from typing import NamedTuple
 
-from . import _sessions
+from . import _programs, _sessions
 from ._haproxy import NoAnswer
 from ._sessions import Session
 
@@ -87,13 +86,7 @@ def look(services: list[Service], master_socket: str, timeout: float = 3.0) -> C
     """Ask HAProxy and the kernel. What does not answer carries nothing that is known."""
     modes = {service.name: service.mode for service in services}
     ends = {(service.address, service.port): service for service in services}
-    listed = subprocess.run(
-        ["ss", "--no-header", "--tcp", "--all", "--numeric"],
-        stdout=subprocess.PIPE,
-        universal_newlines=True,
-        check=True,
-        timeout=timeout,
-    ).stdout
+    listed = _programs.run(["ss", "--no-header", "--tcp", "--all", "--numeric"], check=True, timeout=timeout).stdout
     try:
         sessions = _sessions.read(master_socket, timeout)
     except NoAnswer:

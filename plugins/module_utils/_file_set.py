@@ -27,7 +27,7 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _atomic as atomic
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _run_lock
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs, _run_lock
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import Copies, load, store
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Comparison, File, Refused, Wanted, refusal
 
@@ -226,14 +226,13 @@ def _validate(wanted: Wanted) -> None:
     candidate = atomic.candidate(wanted.file)
     command = [word.replace("%s", candidate) for word in wanted.validate]
     try:
-        done = subprocess.run(
+        done = _programs.run(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "LC_ALL": "C"},
             timeout=PATIENCE,
-            check=False,
+            text=False,
         )
     except subprocess.TimeoutExpired:
         raise Refused(refusal(wanted, candidate, "nothing within %d s" % PATIENCE)) from None

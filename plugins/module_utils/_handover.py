@@ -18,7 +18,7 @@ import subprocess
 import time
 from typing import NamedTuple
 
-from . import _barred, _carried, _haproxy, _neighbours
+from . import _barred, _carried, _haproxy, _neighbours, _programs
 from ._addresses import held_since
 from ._hold import Hold
 
@@ -137,10 +137,8 @@ def close_idle(sockets: list[_carried.Socket]) -> None:
     """
     for address, port in {(it.address, it.port) for it in sockets}:
         end = "[%s]" % address if ":" in address else address
-        subprocess.run(
+        _programs.run(
             ["ss", "--kill", "--tcp", "state", "established", "src", "%s:%d" % (end, port)],
-            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            check=False,
             timeout=10,
         )

@@ -12,6 +12,8 @@ from __future__ import annotations
 import subprocess
 import time
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
+
 TABLE = "pacs_handover"
 
 # Seconds until the kernel ends it.
@@ -88,15 +90,7 @@ class Hold:
 
 def _nft(arguments: list[str], given: str = "") -> None:
     try:
-        done = subprocess.run(
-            ["nft", *arguments],
-            input=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            universal_newlines=True,
-            check=False,
-            timeout=10,
-        )
+        done = _programs.run(["nft", *arguments], input=given, stderr=subprocess.STDOUT, timeout=10)
     except FileNotFoundError:
         raise CannotHold("nft is not installed on this host, and new connections cannot be held without it.") from None
     if done.returncode:

@@ -23,6 +23,7 @@ import subprocess
 import time
 
 from ._addresses import held_since
+from ._programs import run
 
 JSON_SIGNAL = signal.SIGRTMIN + 2
 DATA_SIGNAL = signal.SIGUSR1
@@ -175,9 +176,7 @@ def dump(pid: int, signal_number: int, name: str, parse, deadline: float):
 def version_of(pid: int) -> str | None:
     """Return the version of the running program, which is not always that of the installed package."""
     # The link leads to the file that the process runs, even when an upgrade has replaced it.
-    output = subprocess.run(
-        [f"/proc/{pid}/exe", "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    ).stdout
+    output = run([f"/proc/{pid}/exe", "--version"], stderr=subprocess.STDOUT, text=False).stdout
     found = re.search(r"Keepalived v(\S+)", output.decode("utf-8", "replace"))
     return found.group(1) if found else None
 

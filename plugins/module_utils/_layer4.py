@@ -13,6 +13,8 @@ import json
 import subprocess
 from typing import Any
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
+
 PROGRAM = "/usr/local/sbin/layer4"
 
 # A host of which nothing is known, in the shape of `layer4 status`.
@@ -54,14 +56,7 @@ def ask(program: str, timeout: float, *words: str) -> Any:
     """Run the program; return what it prints, parsed. Raises NoAnswer."""
     command = [program, *words]
     try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
-            check=False,
-            timeout=timeout,
-        )
+        done = _programs.run(command, stderr=subprocess.PIPE, timeout=timeout)
     except FileNotFoundError:
         raise NoAnswer("%s is not installed: nothing is forwarded on this host." % program) from None
     except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._files import Refused
 
 # Each prints a line "NAME installed" for a package that is, and another one, or none, for one that is not.
@@ -23,13 +24,7 @@ def missing(packages: list[str]) -> list[str]:
         return []
     for query in QUERIES:
         try:
-            shown = subprocess.run(
-                [*query, *packages],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                universal_newlines=True,
-                check=False,
-            ).stdout
+            shown = _programs.run([*query, *packages], stderr=subprocess.DEVNULL).stdout
         except FileNotFoundError:
             continue
         installed = shown.splitlines()

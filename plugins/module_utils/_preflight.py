@@ -12,7 +12,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbours
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbours, _programs
 
 # Files that are read for settings: the kernel's own (absent before anything tracks connections), and those of nftables.
 SETTINGS = (
@@ -69,7 +69,7 @@ def _unwritable(paths: tuple[str, ...]) -> dict[str, str]:
 def _haproxy_version(program: str = "/usr/sbin/haproxy") -> str:
     """Return the version that is installed, such as 2.6.12; empty where none is."""
     try:
-        shown = subprocess.run([program, "-v"], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+        shown = _programs.run([program, "-v"], check=True).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
         return ""
     found = re.search(r" version ([0-9]+(?:\.[0-9]+)+)", shown)
@@ -79,7 +79,7 @@ def _haproxy_version(program: str = "/usr/sbin/haproxy") -> str:
 def _listeners() -> list[str]:
     command = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes"]
     try:
-        shown = subprocess.run(command, stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+        shown = _programs.run(command, check=True).stdout
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         raise _neighbours.CannotAsk(f"The listening programs cannot be listed: {error}.") from None
     return shown.splitlines()

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _masking
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _masking, _programs
 
 # No other file of /etc is read: no PEM, no page, no copy of what was.
 HAPROXY = "/etc/haproxy/haproxy.cfg"
@@ -121,7 +121,7 @@ def _read(path: str) -> str:
 def run(command: list[str]) -> str:
     """Return what a program says in time, its complaints too; a sentence where it says nothing."""
     try:
-        process = subprocess.Popen(
+        process = _programs.start(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

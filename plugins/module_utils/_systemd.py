@@ -11,6 +11,8 @@ import os
 import subprocess
 import time
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
+
 # Drop-ins that an administrator, or a role, writes (systemd.unit(5)).
 DROP_INS = "/etc/systemd/system/{unit}.d/*.conf"
 
@@ -28,9 +30,7 @@ def inspect(unit: str) -> dict:
     """
     command = ["systemctl", "show", f"--property={PROPERTIES}", unit]
     try:
-        shown = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=True
-        ).stdout
+        shown = _programs.run(command, stderr=subprocess.DEVNULL, check=True).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
         return {"enabled": False, "outdated": [], "needs_daemon_reload": False}
     properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
@@ -49,7 +49,7 @@ def inspect(unit: str) -> dict:
 def is_active(unit: str) -> bool:
     """Return whether a unit is active; not where systemd is missing."""
     try:
-        return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+        return _programs.run(["systemctl", "is-active", "--quiet", unit]).returncode == 0
     except FileNotFoundError:
         return False
 

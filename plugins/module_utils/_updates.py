@@ -14,6 +14,7 @@ import re
 import subprocess
 import time
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._copies import load, store
 
 RECORD = "/var/lib/pacs.loadbalancer/updates.json"
@@ -31,15 +32,7 @@ def waiting(timeout: float, remember: bool, record: str = RECORD) -> dict[str, i
     """Return by package for how many seconds its security update has been known to wait; empty without apt."""
     command = ["apt-get", "--simulate", "--quiet", "dist-upgrade"]
     try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            universal_newlines=True,
-            check=False,
-            timeout=timeout,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        done = _programs.run(command, stderr=subprocess.DEVNULL, timeout=timeout, env={**os.environ, "LC_ALL": "C"})
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return {}
     known, now = _read(record), int(time.time())

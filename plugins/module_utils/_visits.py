@@ -15,6 +15,7 @@ import re
 import subprocess
 import time
 
+from ansible_collections.pacs.loadbalancer.plugins.module_utils import _programs
 from ansible_collections.pacs.loadbalancer.plugins.module_utils._test_clients import TEST_CLIENT
 
 PATIENCE = 20  # seconds for a program; what it has said by then counts
@@ -64,9 +65,7 @@ def gather(services: list[dict], days: int) -> list[dict]:
 
 def _run(command: list[str]) -> list[str]:
     try:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=PATIENCE
-        ).stdout
+        done = _programs.run(command, stderr=subprocess.DEVNULL, timeout=PATIENCE, text=False).stdout
     except subprocess.TimeoutExpired as late:
         done = late.stdout or b""
     except FileNotFoundError:

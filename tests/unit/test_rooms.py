@@ -93,7 +93,7 @@ PROGRAMS = {
     ),
     "keepalived/files/lib/keepalived_guard": (
         {"advert", "conf", "judge", "moves", "successor"},
-        {"_keepalived", "events", "system"},
+        {"_keepalived", "_programs", "events", "system"},
     ),
     "monitoring/files/lib/loadbalancer": ({"events", "samples"}, {"channels"}),
 }
