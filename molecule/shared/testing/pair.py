@@ -100,21 +100,30 @@ def result(said):
 
 @contextmanager
 def traffic(lab, vip, **more):
-    """vip_probe on the modality until the block ends; the mapping that it gives is filled then."""
+    """vip_probe on the modality, which asks already, until the block ends; the mapping that it gives is filled then."""
     lab["modality"].check_output(f"rm --force {STOP}")
+    before = connections(lab["modality"])
     arguments = {"address": vip, "port": 80, "check": "http", "duration": 600, "stop_file": STOP, **more}
     command = ("ansible", "modality", "--module-name", "pacs.loadbalancer.vip_probe", "--args", json.dumps(arguments))
     seen = {}
     with started(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json") as probe:
         try:
+            until(lambda: connections(lab["modality"]) > before or probe.poll() is not None, 60)
             yield seen
         finally:
             lab["modality"].check_output(f"touch {STOP}")
         seen.update(result(probe.communicate()[0]))
+    assert seen["requests"], "nothing was asked, so nothing is known"
     measured(
         f"{arguments['check']}, port {arguments['port']}: {seen['failures']} of {seen['requests']} failed,"
         f" longest wait {seen['latency_ms']['max']} ms"
     )
+
+
+def connections(host):
+    """How many TCP connections this host has opened so far (RFC 4022, tcpActiveOpens)."""
+    names, values = re.findall("^Tcp: (.*)$", host.check_output("cat /proc/net/snmp"), re.MULTILINE)
+    return int(dict(zip(names.split(), values.split()))["ActiveOpens"])
 
 
 def haproxy(host, command):
