@@ -102,13 +102,13 @@ def result(said):
 def traffic(lab, vip, **more):
     """vip_probe on the modality, which asks already, until the block ends; the mapping that it gives is filled then."""
     lab["modality"].check_output(f"rm --force {STOP}")
-    before = connections(lab["modality"])
+    before = waiting(lab["modality"])
     arguments = {"address": vip, "port": 80, "check": "http", "duration": 600, "stop_file": STOP, **more}
     command = ("ansible", "modality", "--module-name", "pacs.loadbalancer.vip_probe", "--args", json.dumps(arguments))
     seen = {}
     with started(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json") as probe:
         try:
-            until(lambda: connections(lab["modality"]) > before or probe.poll() is not None, 60)
+            until(lambda: waiting(lab["modality"]) > before or probe.poll() is not None, 60)
             yield seen
         finally:
             lab["modality"].check_output(f"touch {STOP}")
@@ -120,10 +120,9 @@ def traffic(lab, vip, **more):
     )
 
 
-def connections(host):
-    """How many TCP connections this host has opened so far (RFC 4022, tcpActiveOpens)."""
-    names, values = re.findall("^Tcp: (.*)$", host.check_output("cat /proc/net/snmp"), re.MULTILINE)
-    return int(dict(zip(names.split(), values.split()))["ActiveOpens"])
+def waiting(host):
+    """How many loops of events run there (epoll(7)): a probe's is the next one."""
+    return int(host.run("ls -l /proc/[0-9]*/fd 2>/dev/null | grep --count eventpoll").stdout)
 
 
 def haproxy(host, command):
