@@ -5,8 +5,8 @@
 """The requestor's side of an association: the only state of this package.
 
 The package is DICOM's upper layer protocol, C-ECHO, C-FIND and C-STORE: bytes to dataclasses and back, without a
-socket. It has what an SCU of Verification, of C-FIND and of one test object needs (PS3.4 annexes A, B, C and K): errors <
-items < pdu < stream, dataset < commands < dimse < association, and one table, constants. The sections in the
+socket. It has what an SCU of Verification, of C-FIND and of one test object needs (PS3.4 annexes A, B, C and K):
+errors < items < pdu < stream, dataset < commands < dimse < association, and one table, constants. The sections in the
 docstrings are those of the DICOM standard: PS3.8 for PDUs, which are big endian, and PS3.7 for command sets, which
 are little endian with implicit VR, as are the data sets.
 
