@@ -62,6 +62,14 @@ def test_who_meets_a_healthy_node_is_no_newcomer_any_more(homes, network):
     assert set(counted.values()) == {0}
 
 
+def test_whom_haproxy_serves_is_no_newcomer_any_more(network):
+    """Or it would come to its second choice, where it uses the same port again once the map is back."""
+    network.load(names=())
+    results = network.call()
+    assert set(answers(results)) == {"balancer"} and longest(results) < 0.9
+    assert network.newcomers() == 0
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_first_retransmission_reaches_another_node(fault, homes, network):
     before, without_pacs1 = homes
