@@ -57,56 +57,36 @@ class Operation:
 
 
 def fault(
-    name: str, *does: Action, undo: tuple[Action, ...], undo_excuses: Excuses = NOTHING, **more
+    name: str,
+    *does: Action,
+    undo: tuple[Action, ...],
+    undo_excuses: Excuses = NOTHING,
+    kind: str = "fault",
+    possible: Callable[[Belief], bool] = lambda belief: not belief.faulty,
+    **more,
 ) -> dict[str, Operation]:
-    """A fault of a load balancer, and what undoes it."""
+    """A fault of a load balancer, and what undoes it. kind: what a belief has it as, which is another one where it may
+    come while a fault stands.
+    """
     options = {"places": ("holder", "other"), "visible": True, **more}
-    begun = Operation(does, lambda belief: not belief.faulty, {"fault": name}, **options)
+    begun = Operation(does, possible, {kind: name}, **options)
     ended = Operation(
-        undo, lambda belief: belief.fault == name, {"fault": ""}, weight=12, excuses=undo_excuses, undoes=(name,)
+        undo, lambda belief: getattr(belief, kind) == name, {kind: ""}, weight=12, excuses=undo_excuses, undoes=(name,)
     )
     return {name: begun, f"{name}_undone": ended}
 
 
-def second_fault(
-    name: str, *does: Action, after: str, undo: tuple[Action, ...], excuses: Excuses
-) -> dict[str, Operation]:
-    """The same for whoever holds the VIP after another fault, where there is a third load balancer."""
-    begun = Operation(
-        does,
-        lambda belief: belief.three and belief.fault == after and not belief.second,
-        {"second": name},
-        ("holder",),
-        weight=8,
-        excuses=excuses,
-        visible=True,
-    )
-    ended = Operation(undo, lambda belief: belief.second == name, {"second": ""}, weight=12, undoes=(name,))
-    return {name: begun, f"{name}_undone": ended}
-
-
-def node_fault(
-    name: str, *does: Action, undo: tuple[Action, ...], excuses: Excuses, undo_excuses: Excuses
-) -> dict[str, Operation]:
+def node_fault(name: str, *does: Action, **more) -> dict[str, Operation]:
     """The same for a node."""
-    begun = Operation(
-        does,
-        lambda belief: not (belief.node_fault or belief.out or belief.sole),
-        {"node_fault": name},
-        NODES,
+    return fault(
+        name,
+        *does,
+        kind="node_fault",
+        possible=lambda belief: not (belief.node_fault or belief.out or belief.sole),
+        places=NODES,
         weight=1,
-        excuses=excuses,
-        visible=True,
+        **more,
     )
-    ended = Operation(
-        undo,
-        lambda belief: belief.node_fault == name,
-        {"node_fault": ""},
-        weight=12,
-        excuses=undo_excuses,
-        undoes=(name,),
-    )
-    return {name: begun, f"{name}_undone": ended}
 
 
 def on_host(*commands: str, **more) -> Operation:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from .actions import Both, Playbook, Shell, Tasks
-from .operation import JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host, second_fault
+from .operation import JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host
 
 
 def rest(port: str) -> dict[str, object]:
@@ -149,7 +149,17 @@ OPERATIONS: dict[str, Operation] = {
     ),
     # What happens to a load balancer, for a while.
     **fault("power_off", Tasks("power_off"), undo=(Tasks("power_on"),), excuses=LOSS, weight=3),
-    **second_fault("next_power_off", Tasks("power_off"), after="power_off", undo=(Tasks("power_on"),), excuses=LOSS),
+    # Whoever holds the VIP then, where there is a third load balancer.
+    **fault(
+        "next_power_off",
+        Tasks("power_off"),
+        undo=(Tasks("power_on"),),
+        kind="second",
+        possible=lambda belief: belief.three and belief.fault == "power_off" and not belief.second,
+        places=("holder",),
+        excuses=LOSS,
+        weight=8,
+    ),
     **fault("cable", Tasks("cable_pull"), undo=(Tasks("cable_plug"),), cuts=True, excuses=LOSS),
     **fault("switch_dead", Tasks("switch_dead"), undo=(Tasks("switch_mended"),), cuts=True, excuses=LOSS),
     **fault(
