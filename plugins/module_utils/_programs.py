@@ -12,14 +12,12 @@ import subprocess
 from typing import Any
 
 
-def run(
-    command: list[str], *, check: bool = False, stdout: int = subprocess.PIPE, text: bool = True, **options: Any
-) -> subprocess.CompletedProcess:
-    """Run a program to its end, as subprocess.run does with these options. What it prints is kept, and its exit code is
+def run(command: list[str], *, check: bool = False, text: bool = True, **options: Any) -> subprocess.CompletedProcess:
+    """Run a program to its end, as subprocess.run does with these options. What it prints is kept; its exit code is
     left to the caller, if nothing else is said.
     """
     return subprocess.run(  # pylint: disable=ansible-bad-function
-        command, check=check, stdout=stdout, universal_newlines=text, **options
+        command, check=check, stdout=subprocess.PIPE, universal_newlines=text, **options
     )
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The promise to those who upgrade the collection: a pair that the release before has deployed gets this one under
-traffic, and nobody notices. It begins with nothing deployed, and leaves the pair as site.yml makes it.
+traffic, and nobody notices. What is deployed is removed first; the pair is left as site.yml makes it.
 """
 
 from __future__ import annotations

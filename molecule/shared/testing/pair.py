@@ -108,7 +108,8 @@ def traffic(lab, vip, **more):
     seen = {}
     with started(*command, ANSIBLE_CALLBACK_RESULT_FORMAT="json") as probe:
         try:
-            until(lambda: waiting(lab["modality"]) > before or probe.poll() is not None, 60)
+            begun = until(lambda: waiting(lab["modality"]) > before or probe.poll() is not None, 60)
+            assert begun, "the probe has not begun within a minute"
             yield seen
         finally:
             lab["modality"].check_output(f"touch {STOP}")
