@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
-	@echo "make test                  every promise once"
+	@echo "make test                  what is promised, once"
 	@echo "make test-all              and what takes hours: what is like others, interruptions, operations, history and soak for an hour each, and mutants that history must catch"
 	@echo "make lint | unit           the tests that need no lab and no root"
 	@echo "make format                Python, as ruff wants it"
@@ -55,6 +55,7 @@ test: setup
 	@python tools/test.py
 
 test-all: export ALL := 1
+test-all: export PACS_EXAMPLES := 400
 test-all: test interruptions operations
 	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done

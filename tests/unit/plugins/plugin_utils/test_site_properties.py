@@ -6,7 +6,7 @@
 the real programs accept.
 
 The sites are made by Hypothesis, rendered all at once, and handed to haproxy, keepalived and nft. PACS_EXAMPLES says
-how many (200 where it is not set).
+how many (100 where it is not set).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._site.variables 
     SITE_VARIABLES,
 )
 
-EXAMPLES = int(os.environ.get("PACS_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("PACS_EXAMPLES", "100"))
 KNOWN = PRODUCT["__infinitt_services"]
 SPOILERS = [*" #\"'\\{}%$!/@,;:-.|&<\n\r\t\x00", "{{1}}", "ä", "\u2028"]
 
