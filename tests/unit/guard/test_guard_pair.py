@@ -206,6 +206,20 @@ def test_what_both_must_have_in_common_is_changed_by_hand(pair):
     assert "state BACKUP FAULT" in pair[1].told()
 
 
+def test_another_first_vip_takes_the_former_one_from_nobody(pair):
+    """The former one is kept meanwhile, as one of the others."""
+    vips = ("198.51.100.9", VIP)
+    for balancer in reversed(pair):
+        balancer.configure(vips=vips)
+        balancer.reload()
+        time.sleep(4 * INTERVAL)  # longer than a takeover
+    settle(pair)
+    assert [overlap(pair, vip) for vip in vips] == [0, 0]
+    assert pair[0].has() and pair[0].has("198.51.100.9"), "they moved"
+    assert absent(pair) == 0
+    assert "state BACKUP FAULT" in pair[1].told(), "the guard has seen nothing"
+
+
 def test_the_interval_is_changed_to_a_longer_one_and_back(pair):
     """A standby that expects advertisements more often than they come takes the VIP until the next one."""
     for interval in (4 * INTERVAL, INTERVAL):
