@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keepalived_guard import advert
 from keepalived_guard.advert import Advert, Announced
@@ -66,7 +66,6 @@ def test_what_is_no_packet_of_vrrp(other):
     assert advert.parse_ipv4(other) is None
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_no_bytes_break_it(data):
     advert.parse_ipv4(data)
@@ -75,7 +74,6 @@ def test_no_bytes_break_it(data):
         advert.parse(b"\x31" + data, length)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 255), st.integers(0, 255), st.integers(1, 4095), st.ip_addresses())
 def test_any_advertisement(router_id, priority, hundredths, vip):
     payload = bytes([0x31, router_id, priority, 1, hundredths >> 8, hundredths & 255, 0, 0]) + vip.packed

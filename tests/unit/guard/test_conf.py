@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keepalived_guard import conf
 from keepalived_guard.advert import Announced
@@ -70,7 +70,6 @@ def test_a_file_that_is_wrong_is_not_read(before, after):
     assert conf.parse(BY_HAND.replace(before, after)) is None
 
 
-@settings(deadline=None)
 @given(st.text(alphabet='{} \n"#!1.:/a', max_size=60))
 def test_no_text_breaks_it(text):
     conf.parse(text)

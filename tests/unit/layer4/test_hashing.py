@@ -23,7 +23,7 @@ def test_every_slot_has_a_node_and_equal_nodes_get_equal_shares():
         assert 60 <= slots.count(name) <= 112, slots.count(name)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(weighted)
 def test_weights_are_kept(weights):
     slots = names(hashing.place([node(name) for name in weights], weights))
@@ -34,7 +34,7 @@ def test_weights_are_kept(weights):
         assert abs(slots.count(name) - hashing.SLOTS * share) <= 6 * deviation + 3
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(weighted, st.data())
 def test_a_node_that_leaves_moves_its_own_slots_alone_and_gets_just_them_back(weights, data):
     nodes = [node(name) for name in weights]
@@ -46,7 +46,7 @@ def test_a_node_that_leaves_moves_its_own_slots_alone_and_gets_just_them_back(we
     assert names(hashing.place(nodes, weights)) == before
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(weighted, st.data())
 def test_a_heavier_node_only_takes_slots(weights, data):
     nodes = [node(name) for name in weights]
@@ -56,7 +56,7 @@ def test_a_heavier_node_only_takes_slots(weights, data):
     assert all(now == then for now, then in zip(after, before) if now != heavier)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(weighted, st.randoms(use_true_random=False))
 def test_the_order_of_the_nodes_means_nothing(weights, random):
     nodes = [node(name) for name in weights]
@@ -81,7 +81,7 @@ def test_backups_serve_only_when_no_other_node_is_left():
     assert set(names(hashing.place(nodes, {**every, "pacs1": 0, "pacs2": 0}))) == {"spare", "spare2"}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(weighted)
 def test_the_second_choice_is_the_node_that_gets_the_slot_when_the_first_leaves(weights):
     nodes = [node(name) for name in weights]

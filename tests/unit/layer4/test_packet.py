@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import struct
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from layer4 import packet
 
@@ -28,7 +28,6 @@ def flows(draw):
     }
 
 
-@settings(deadline=None)
 @given(flows(), st.integers(0, 2**32 - 1))
 def test_a_keepalive_is_an_ack_from_the_service_that_every_tcp_takes_for_whole(flow, sequence):
     segment = packet.keepalive(flow, sequence)
@@ -50,7 +49,6 @@ def test_a_keepalive_is_an_ack_from_the_service_that_every_tcp_takes_for_whole(f
     assert int.from_bytes(pseudo + tcp, "big") % 0xFFFF == 0
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_a_checksum_makes_any_bytes_whole(data):
     padded = data + b"\0" * (len(data) % 2)

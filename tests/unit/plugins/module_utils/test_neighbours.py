@@ -10,7 +10,7 @@ import ipaddress
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _neighbours as neighbours
@@ -96,7 +96,6 @@ def test_the_kernel_is_asked_to_pass_advertisements_alone():
     assert [kind for kind in range(256) if not bits >> kind & 1] == [136]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_codec(data):
     neighbours.arp_sender(data)
@@ -105,7 +104,6 @@ def test_no_bytes_break_the_codec(data):
     neighbours.advertised(advertisement(data))
 
 
-@settings(deadline=None)
 @given(macs, ips(v=4).filter(int))
 def test_any_arp_reply(mac, address):
     assert neighbours.arp_sender(reply(2, mac, address.packed)) == (str(address), mac.hex(":"))

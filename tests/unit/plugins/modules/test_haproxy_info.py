@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from running import stop
 
@@ -403,7 +403,6 @@ def test_the_answer_for_a_worker_that_has_just_ended():
     assert haproxy.parse_stat("Can't find the target PID matching the prefix '@!5503'\n") == []
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_parsers_survive_anything(text):
     haproxy.parse_info(text)
@@ -412,7 +411,6 @@ def test_parsers_survive_anything(text):
         haproxy.parse_proc(text)
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 10**6), st.lists(st.tuples(st.integers(1, 2**22), st.booleans(), st.integers(0, 10**7)), max_size=5)
 )

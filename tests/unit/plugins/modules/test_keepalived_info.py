@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from running import stop
 
@@ -94,7 +94,6 @@ def test_json_of_the_second_version():
     assert keepalived.parse_json(f'{{"vrrp": {JSON}}}') == [INSTANCE]
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(JSON) - 1))
 def test_json_that_is_still_being_written(length):
     with pytest.raises(ValueError):
@@ -108,7 +107,6 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(anything.filter(lambda content: content not in ([], {"vrrp": []}, "")))
 def test_json_of_another_form(content):
     try:
@@ -124,7 +122,6 @@ def test_data():
     }
 
 
-@settings(deadline=None)
 @given(st.integers(0, DATA.index(" Name = lo") - 3))
 def test_data_that_is_still_being_written(length):
     with pytest.raises(ValueError):
@@ -148,7 +145,6 @@ def test_addresses():
     assert addresses.parse_addresses(messages) == {"127.0.0.1": 12, "198.51.100.10": 345}
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_addresses(messages):
     addresses.parse_addresses(messages)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from observations import HOSTS, NOW, VIP, endpoint, forwarders, host, node, pair, site
 
@@ -181,7 +181,6 @@ def test_a_map_that_is_out_of_sync_and_a_mirror_that_is_not_running():
     assert "lb2      out of sync  3            no        -         -       100 of 1000" in screen(observed, FORWARDED)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 4),
     st.integers(1, 30),

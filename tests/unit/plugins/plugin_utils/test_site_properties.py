@@ -354,7 +354,7 @@ def sites(draw):
 keys = st.sampled_from([*SERVICE_KEYS, *NODE_KEYS, *KNOWN, "x", 104])
 
 
-@settings(deadline=None, max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES)
 @given(
     st.dictionaries(
         st.sampled_from([*DEFAULTS, *RUN_VARIABLES]),
@@ -381,7 +381,6 @@ def accepted():
     made = {}
 
     @settings(
-        deadline=None,
         max_examples=EXAMPLES,
         database=None,
         phases=[Phase.generate],
