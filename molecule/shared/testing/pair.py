@@ -82,6 +82,7 @@ def play(playbook, *arguments, environment=None, **variables):
     """Run one of the collection's playbooks; variables are given as extra variables."""
     extra = ["--extra-vars", json.dumps(variables)] if variables else []
     code, said = ansible("ansible-playbook", f"playbooks/{playbook}.yml", *arguments, *extra, **(environment or {}))
+    assert "[DEPRECATION WARNING]" not in said, said
     recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", said, re.MULTILINE)
     return Played(code, re.sub(r"\s+", " ", said), {name: int(changed) for name, changed in recap})
 
