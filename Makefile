@@ -57,6 +57,7 @@ test: setup
 test-all: export ALL := 1
 test-all: export PACS_EXAMPLES := 400
 test-all: test interruptions operations
+	@$(MAKE) operations LAYER=7 TESTS=molecule/default/operations/test_records.py
 	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
@@ -129,7 +130,7 @@ interruptions: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 interruptions: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --capture=no molecule/default/tests/test_interruptions.py
 
-# In the lab "spare". `make test` has only what is in tests/, at layer 7. TESTS="..." names files, or tests of them.
+# In the lab "spare". `make test` has only what is in tests/, at layer 7. TESTS="..." names files, or tests of them; that is no run to write down.
 operations: export ALL := 1
 operations: export PACS_LAB := spare
 operations: export PACS_LAYER := $(or $(LAYER),4)
@@ -137,8 +138,8 @@ operations: export ANSIBLE_INVENTORY := inventory/lab
 operations: export PYTHONPATH := $(CURDIR)/molecule/shared/testing
 operations: setup
 	@$(IN_A_LAB) $(DEPLOYED) pytest -p no:cacheprovider -p lab_hosts --verbose \
-	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade records_layer4 removals former)); \
-	$(TRIED) "tried='make operations LAYER=$(PACS_LAYER)'"
+	$(or $(TESTS),$(patsubst %,molecule/default/tests/test_%.py,nodes paths returns) $(patsubst %,molecule/default/operations/test_%.py,plans interrupted ways_back upgrade records records_layer4 removals former)); \
+	$(if $(TESTS),,$(TRIED) "tried='make operations LAYER=$(PACS_LAYER)'")
 
 # `make test` has a third of it. What the dashboard's queries found is drawn: docs/dashboard.svg.
 eyes: .build/bench

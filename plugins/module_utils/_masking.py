@@ -10,6 +10,7 @@ to be secret, by what stands in their place.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -39,9 +40,16 @@ _RULES = (
     (re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization|x-api-key)(\"?\s*[:=]\s*)[^\n]*"), r"\1\2" + MASK),
     (re.compile(r"(?i)((?:%s)[\"']?\s*[:=]\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|\S+)" % _NAMED), r"\1" + MASK),
     (re.compile(r"(://)[^/\s@]+@"), r"\1" + MASK + "@"),
+    # The path of a request: it may name a study, or a patient.
+    (
+        re.compile(r"\b((?:CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE) (?:https?://[^/\s]*)?/)\S+"),
+        r"\1" + MASK,
+    ),
     # The query string of a URL or of a path.
     (re.compile(r"(/[^\s?]*)\?\S+"), r"\1?" + MASK),
 )
+# In what `loadbalancer check` asks for and whom `loadbalancer notify` tells, be it valid JSON or not.
+_SETTING = re.compile(r'"(?:study|worklist|url|header|password)":\s*"((?:[^"\\\n]|\\.)*)"')
 # An AE title has 16 characters, of which a `?` or a `/` may be one.
 _TITLES = re.compile(r'(\bcall(?:ing|ed)_ae":"[^"\n]{0,16}")')
 
@@ -82,7 +90,7 @@ def data(written: str, known: Mapping[str, str]) -> str:
 def _walk(key: str, value: Any, known: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {text(name, known): _walk(name, its, known) for name, its in value.items()}
-    if key == "on_event" and isinstance(value, list):
+    if key in ("on_event", "command") and isinstance(value, list):
         # The words behind the program are the user's own.
         return value[:1] + [MASK] * len(value[1:])
     if isinstance(value, list):
@@ -97,3 +105,11 @@ def passwords(configuration: str) -> list[str]:
     found = [written.strip("'\"").partition(":")[2] for _option, written in _HAPROXY_AUTH.findall(configuration)]
     found += re.findall(r"(?m)\b(?:insecure-)?password[ \t]+(\S+)", configuration)
     return [word for word in found if word]
+
+
+def settings(written: str) -> list[str]:
+    """Return what is secret or names a patient in check.json or notify.json, so that it can be found elsewhere."""
+    found = _SETTING.findall(written)
+    with contextlib.suppress(ValueError):
+        found += json.loads("[%s]" % ", ".join('"%s"' % its for its in found))
+    return found

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _file_set, _masking, _programs
 
-# No other file of /etc is read: no PEM, no page, no copy of what was.
+# No other file of /etc is read but the units that were deployed: no PEM, no page, no copy of what was.
 HAPROXY = "/etc/haproxy/haproxy.cfg"
+CHECK, NOTIFY = "/etc/loadbalancer/check.json", "/etc/loadbalancer/notify.json"
 CONFIGURATIONS = (
     HAPROXY,
     "/etc/keepalived/keepalived.conf",
@@ -25,7 +26,11 @@ CONFIGURATIONS = (
     "/etc/layer4/layer4.json",
     "/etc/layer4/layer4.nft",
     "/etc/layer4/conntrackd.conf",
+    "/etc/loadbalancer/records.conf",
+    CHECK,
+    NOTIFY,
 )
+SYSTEMD = "/etc/systemd/"
 COMMANDS = {
     "status.json": ["/usr/local/sbin/loadbalancer", "status", "--json"],
     "status.txt": ["/usr/local/sbin/loadbalancer", "status"],
@@ -40,9 +45,10 @@ COMMANDS = {
     "network/nft.txt": ["nft", "list", "ruleset"],
 }
 UNITS = (
-    *("haproxy", "haproxy-records", "keepalived", "keepalived-guard"),
-    *("layer4", "conntrackd", "layer4-records", "loadbalancer*"),
+    *("haproxy", "haproxy-records", "haproxy-renewal", "keepalived", "keepalived-guard"),
+    *("layer4", "conntrackd", "layer4-mirror", "layer4-records", "loadbalancer*", "prometheus-node-exporter"),
 )
+RUNS = "pacs.loadbalancer"  # who ran what: _run_lock.note
 # The newest line first, so that the oldest are left out where they are too many.
 JOURNAL = ["journalctl", "--no-pager", "--quiet", "--output=short-iso", "--reverse", "--since=-24h"]
 
@@ -77,8 +83,9 @@ def write(path: str, directory: str) -> None:
 
 
 def _known() -> dict[str, str]:
-    """Return the passwords here, and the digests of files with one: they would tell whether a guess is right."""
-    found = dict.fromkeys(_masking.passwords(_read(HAPROXY)), _masking.MASK)
+    """Return the secrets here, and the digests of files with one: they would tell whether a guess is right."""
+    secrets = [*_masking.passwords(_read(HAPROXY)), *_masking.settings(_read(CHECK)), *_masking.settings(_read(NOTIFY))]
+    found = dict.fromkeys(secrets, _masking.MASK)
     for name in _file_set.names():
         record = _file_set.FileSet(name).record
         for path in record.get("secret", []):
@@ -92,13 +99,16 @@ def _files() -> dict[str, str]:
     records["site"] = "site.json"
     found = {"configuration/%s" % os.path.basename(path): path for path in CONFIGURATIONS}
     found.update(("records/%s.json" % name, os.path.join(_file_set.DIRECTORY, path)) for name, path in records.items())
+    deployed = [path for name in _file_set.names() for path in _file_set.FileSet(name).record.get("files", {})]
+    units = [path for path in deployed if path.startswith(SYSTEMD)]
+    found.update(("systemd/%s" % os.path.relpath(path, SYSTEMD), path) for path in units)
     return found
 
 
 def _commands() -> dict[str, list[str]]:
     """Return the command of each part that a program says."""
     logs = {"logs/%s.log" % unit.rstrip("@*"): [*JOURNAL, "--unit=%s" % unit] for unit in UNITS}
-    return {**COMMANDS, **logs}
+    return {**COMMANDS, **logs, "logs/runs.log": [*JOURNAL, "--identifier=%s" % RUNS]}
 
 
 def _masked(name: str, its: str, known: dict[str, str]) -> str:

@@ -10,10 +10,12 @@ module: support_bundle
 short_description: Collect what somebody who is called for help wants to see of a load balancer
 version_added: "1.0.0"
 description:
-  - Writes an archive with the configurations of HAProxy, Keepalived and the kernel's forwarding, what was deployed and
-    by whom, what C(loadbalancer status) says, versions, addresses, routes, sockets and rules, and a day of logs.
-  - In place of passwords, keys, cookies, the query strings of URLs and all but the first part of a web request's path
-    there is C((masked)). AE titles and addresses stay. No PEM file and no copy of a former file is read.
+  - Writes an archive with the configurations of HAProxy, Keepalived, the kernel's forwarding and monitoring, units and
+    drop-ins, what was deployed and by whom, what C(loadbalancer status) says, versions, addresses, routes, sockets and
+    rules, and a day of logs.
+  - In place of passwords, keys, cookies, the query strings of URLs, the paths of web requests, the keys of a C-FIND
+    and a webhook's URL there is C((masked)). AE titles and addresses stay. No PEM file and no copy of a former file is
+    read.
   - Each part has 4 MB at most; of logs the newest lines. What cannot be had says why in its place.
 options:
   path:

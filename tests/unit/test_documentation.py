@@ -116,3 +116,9 @@ def test_no_playbook_is_for_a_node(tmp_path):
     assert done.returncode == 0 and done.stdout.count("\nplaybook: ") == len(playbooks), done.stdout + done.stderr
     # controller.yml is for the controller, which is no host of the site.
     assert set(re.findall(r"^      (\S+)$", done.stdout, re.MULTILINE)) == {"lb1", "lb2", "localhost"}
+
+
+def test_every_test_of_what_people_do_is_run_by_make():
+    (run,) = re.findall(r"operations/test_%\.py,([\w ]+)\)", (REPOSITORY / "Makefile").read_text())
+    there = [path.stem.removeprefix("test_") for path in REPOSITORY.glob("molecule/default/operations/test_*.py")]
+    assert sorted(run.split()) == sorted(there)

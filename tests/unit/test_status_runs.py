@@ -44,8 +44,9 @@ def test_a_program_reads_what_loadbalancer_status_says_and_the_next_job_is_told(
     )
     codes = [problem["code"] for problem in known["problems"]]
     assert {"host_unreachable", "haproxy_down", "keepalived_down"} <= {*codes}
-    # As before: it fails, and in words.
-    assert "[haproxy_down]" in said.partition("Fail where they are not healthy")[2]
+    # It fails in words, of which the first is the health.
+    failure = said.partition("Fail where they are not healthy")[2]
+    assert re.search(r'"msg": \[\s*"down: somebody is not served\."', failure) and "[haproxy_down]" in failure, failure
     told = artefacts(said)
     assert told == {
         "loadbalancer_status": {

@@ -21,6 +21,7 @@ NUMBER = 10_000
 AWAY = 60  # seconds
 STOP = "/run/lab-sessions-end"
 CLIENT = REPOSITORY / "molecule/shared/files/sessions.py"
+WINDOW = 128  # messages that RELP sends ahead of what is acknowledged, for each load balancer: librelp's default
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_a_burst_over_a_switchover_and_a_reload_while_the_server_is_away(lab, vi
     assert missing <= 10 and twice == 0
 
 
-def test_a_server_that_is_killed_in_a_burst_loses_nothing_by_relp(lab, vip, holder, server, records):
+def test_a_server_killed_in_a_burst_loses_nothing_by_relp_and_gets_little_twice(lab, vip, holder, server, records):
     modality = lab["modality"]
     client = session_records.client_address()
     modality.check_output("cat > /srv/sessions.py <<'EOF'\n%s\nEOF" % CLIENT.read_text())
@@ -121,4 +122,5 @@ def test_a_server_that_is_killed_in_a_burst_loses_nothing_by_relp(lab, vip, hold
     found = counted(server.received("relp"), client)
     measured(f"relp, killed: {compared(seen, found)} missing and twice")
     measured(f"tls, killed: {compared(seen, counted(server.received('tls'), client))} missing and twice")
-    assert compared(seen, found)[0] == 0
+    missing, twice = compared(seen, found)
+    assert missing == 0 and twice <= len(PAIR) * WINDOW

@@ -155,6 +155,11 @@ class Runner:
             if (known := self._opened.get(event["number"]))
         }
 
+    def count(self) -> None:
+        """Note which associations are open, as the traffic itself counts them."""
+        self._observe(ask={"do": "count"})
+        self._note_all(self._lab.journal())
+
     def note(self, event: str, **more) -> None:
         self._note_all([{"t": time.time(), "event": event, **more}])
 

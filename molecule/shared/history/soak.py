@@ -36,10 +36,10 @@ def cycles() -> Iterator[list[tuple[Step, int]]]:
         yield [(Step.parse(steps[number % len(steps)]), seconds) for steps, seconds in STEPS]
 
 
-# What whoever watches must be told while a step stands, with each alert's own `for`; a move is told for ten minutes.
+# What whoever watches must be told while a step stands, with each alert's own `for`.
 ALERTS = {"switchover": {"PacsVipMoved"}, "power_off": {"PacsVipMoved", "PacsLoadBalancerGone"}}
-LATER = {"PacsVipMoved"}
-AT_MOST = 90  # seconds
+AT_MOST = 90  # seconds until one fires, or has ended
+LATER = {"PacsVipMoved": 600 + AT_MOST}  # seconds after its step for which one may go on
 
 
 def alarms(step: Step, firing: set[str]) -> Iterator[Violation]:
@@ -47,8 +47,30 @@ def alarms(step: Step, firing: set[str]) -> Iterator[Violation]:
     wanted = ALERTS.get(step.name, set())
     for name in sorted(wanted - firing):
         yield Violation("alerts", f"{name} does not fire after {step}")
-    for name in sorted(firing - wanted - LATER):
+    for name in sorted(firing - wanted - set(LATER)):
         yield Violation("alerts", f"{name} fires after {step}")
+
+
+def false_alarms(events: list[dict]) -> list[str]:
+    """Name the alerts that have fired at a time when no step was, or had just been, that they are for."""
+    steps = of(events, "step")
+    ends = [*(step["t"] for step in steps[1:]), float("inf")]
+    found = []
+    for fired in of(events, "fired"):
+        name = fired["name"]
+        allowed = [
+            (step["t"], end + LATER.get(name, AT_MOST))
+            for step, end in zip(steps, ends)
+            if name in ALERTS.get(Step.parse(step["step"]).name, ())
+        ]
+        wrong = [moment for moment in fired["moments"] if not any(first <= moment <= last for first, last in allowed)]
+        if wrong:
+            found.append(f"{name} has fired without a cause, first at {_clock(wrong[0])}")
+    return found
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(moment)) + " UTC"
 
 
 def soak(runner: Runner, watch: usage.Usage, firing: Callable[[], Iterable[str]], until: float) -> list[Violation]:
@@ -58,6 +80,7 @@ def soak(runner: Runner, watch: usage.Usage, firing: Callable[[], Iterable[str]]
     """
     broken: list[Violation] = []
     with runner, watch:
+        runner.count()
         for cycle in cycles():
             if time.time() > until:
                 break
@@ -68,6 +91,7 @@ def soak(runner: Runner, watch: usage.Usage, firing: Callable[[], Iterable[str]]
                 told = firing_at_last(firing, ALERTS.get(step.name, set()))
                 runner.note("alerts", step=str(step), firing=sorted(told))
                 broken += alarms(step, told)
+        runner.count()
     return broken
 
 
@@ -81,20 +105,35 @@ def firing_at_last(firing: Callable[[], Iterable[str]], wanted: set[str]) -> set
 
 
 def summary(history: pathlib.Path, least: float) -> tuple[list[str], list[str]]:
-    """Return what the clients have seen and what the daemons used, a line each, and what grows. ``least``: seconds that
-    a daemon must have lived."""
+    """Return what the clients have seen and what the daemons used, a line each, and what is wrong: associations
+    that are unaccounted for, false alarms, and what grows. ``least``: seconds that a daemon must have lived."""
     events = [json.loads(line) for line in history.read_text().splitlines()]
+    associations, unaccounted = _associations([event for event in events if "kind" in event])
     clients = collections.Counter(event["event"] for event in events if "kind" in event)
     answers = [event for event in of(events, "answer") if "waited" in event]
     used = of(events, "used")
     lines = [
-        f"associations: {clients['opened']} opened, {clients['closed']} closed, {clients['broken']} broken,"
-        f" {clients['opened'] - clients['closed'] - clients['broken']} open at the end",
+        associations,
         f"answers: {clients['answer']}, longest wait {max((event['waited'] for event in answers), default=0):.2f} s;"
         f" visits that failed: {clients['failed']}",
         *_table(used),
     ]
-    return lines, usage.growing(used, least)
+    return lines, [*unaccounted, *false_alarms(events), *usage.growing(used, least)]
+
+
+def _associations(events: list[dict]) -> tuple[str, list[str]]:
+    """Account for each association between the traffic's own two counts: in a line, and what is wrong with it."""
+    first, last = (place for place, event in enumerate(events) if event["event"] == "open")
+    opened, closed, broken = (
+        {event["number"] for event in of(events[first:last], kind)} for kind in ("opened", "closed", "broken")
+    )
+    before, after = ({*events[place]["numbers"]} for place in (first, last))
+    lost = ((before | opened) - closed - broken) ^ after
+    line = (
+        f"associations: {len(before)} open at first, {len(opened)} opened, {len(closed)} closed, {len(broken)} broken,"
+        f" {len(after)} open at the end, {len(lost)} unaccounted for"
+    )
+    return line, [f"associations: {len(lost)} unaccounted for, such as number {min(lost)}"] if lost else []
 
 
 def _table(used: Iterable[Mapping]) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Control:
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one question, an object of `do` (a method below) and its arguments."""
         question = json.loads(await reader.readline())
-        methods = (self.ready, self.round, self.renew, self.report, self.finish)
+        methods = (self.ready, self.round, self.renew, self.report, self.count, self.finish)
         ask = {method.__name__: method for method in methods}[question.pop("do")]
         writer.write(json.dumps(await ask(**question)).encode() + b"\n")
         await writer.drain()
@@ -92,6 +92,11 @@ class Control:
             "visits": visits,
             "connections": [line.split()[2:4] for line in connections.splitlines()],
         }
+
+    async def count(self) -> dict:
+        """Note which associations are open, at its place among all that is noted."""
+        self._journal.note("open", "all", numbers=sorted(self._journal.alive))
+        return {}
 
     async def finish(self) -> dict:
         """End the traffic once the nodes have been asked for what was stored last."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -72,16 +73,37 @@ def test_the_command_on_the_hosts_is_understood_by_a_shell():
     subprocess.run(["sh", "-n", "-c", usage.USED], check=True)
 
 
-def test_the_summary_accounts_for_every_association(tmp_path):
-    clients = [{"t": 1.0, "event": "opened", "kind": "echo", "number": number} for number in (1, 2, 3)]
-    clients += [{"t": 2.0, "event": "answer", "kind": "echo", "number": 1, "waited": 0.25}]
-    clients += [{"t": 3.0, "event": "closed", "kind": "echo", "number": 1, "answers": 1}]
-    used = [{"event": "used", **event} for event in life(lambda number: 20480)]
-    (tmp_path / "history").write_text("".join(json.dumps(event) + "\n" for event in clients + used))
-    lines, growing = soak.summary(tmp_path / "history", 1000)
-    assert lines[0] == "associations: 3 opened, 1 closed, 0 broken, 2 open at the end"
+@pytest.mark.parametrize(
+    "open_at_the_end, unaccounted",
+    [
+        ([2, 3, 4], []),
+        ([2, 3], ["associations: 1 unaccounted for, such as number 4"]),  # it has vanished
+        ([2, 3, 4, 5], ["associations: 1 unaccounted for, such as number 5"]),  # nobody has seen it open
+    ],
+)
+def test_the_summary_accounts_for_every_association(tmp_path, open_at_the_end, unaccounted):
+    def of(event, number, **more):
+        return {"t": 1.0, "event": event, "kind": "echo", "number": number, **more}
+
+    events = [
+        of("closed", 9),  # before the first count
+        of("open", 0, numbers=[1, 2]),
+        *(of("opened", number) for number in (3, 4, 6)),
+        of("answer", 1, waited=0.25),
+        of("closed", 1),
+        of("broken", 6),
+        of("open", 0, numbers=open_at_the_end),
+        of("opened", 7),  # after the last one
+        *({"event": "used", **event} for event in life(lambda number: 20480)),
+    ]
+    (tmp_path / "history").write_text("".join(json.dumps(event) + "\n" for event in events))
+    lines, wrong = soak.summary(tmp_path / "history", 1000)
+    assert lines[0] == (
+        f"associations: 2 open at first, 3 opened, 1 closed, 1 broken, {len(open_at_the_end)} open at the end,"
+        f" {len(unaccounted)} unaccounted for"
+    )
     assert lines[1] == "answers: 1, longest wait 0.25 s; visits that failed: 0"
-    assert "20.0 to   20.0 MiB" in lines[2] and growing == []
+    assert "20.0 to   20.0 MiB" in lines[2] and wrong == unaccounted
 
 
 def test_an_alarm_is_waited_for():
@@ -100,3 +122,35 @@ def test_an_alarm_is_waited_for():
 )
 def test_an_alarm_that_is_missing_and_one_too_many_are_broken_promises(step, firing, said):
     assert [violation.text for violation in soak.alarms(Step.parse(step), firing)] == said
+
+
+STEPS = {100: "deploy:8043", 200: "switchover", 300: "power_off@holder", 500: "power_off_undone", 3000: "switchover"}
+
+
+@pytest.mark.parametrize(
+    "name, moments, said",
+    [
+        ("PacsVipMoved", [205, 900, 1150, 3600], []),  # for ten minutes after a power loss has ended
+        ("PacsVipMoved", [150, 205], ["PacsVipMoved has fired without a cause, first at 00:02:30 UTC"]),
+        ("PacsVipMoved", [205, 1200], ["PacsVipMoved has fired without a cause, first at 00:20:00 UTC"]),
+        ("PacsLoadBalancerGone", [420, 560], []),
+        ("PacsLoadBalancerGone", [250, 420], ["PacsLoadBalancerGone has fired without a cause, first at 00:04:10 UTC"]),
+        ("PacsLoadBalancerGone", [700], ["PacsLoadBalancerGone has fired without a cause, first at 00:11:40 UTC"]),
+        ("PacsNodeDown", [420], ["PacsNodeDown has fired without a cause, first at 00:07:00 UTC"]),
+    ],
+)
+def test_an_alarm_is_false_where_no_step_is_its_cause(name, moments, said):
+    events = [{"t": t, "event": "step", "step": step} for t, step in STEPS.items()]
+    events.append({"t": 4000, "event": "fired", "name": name, "moments": moments, "step": 5})
+    assert soak.false_alarms(events) == said
+
+
+def test_a_soak_counts_what_is_open_before_its_first_step_and_after_its_last(monkeypatch):
+    did = []
+    runner = contextlib.nullcontext()
+    runner.count = lambda: did.append("count")
+    runner.step = lambda step: did.append(str(step)) or []
+    runner.note = lambda *_words, **_more: None
+    monkeypatch.setattr(soak, "cycles", lambda: [[(Step("active"), 0), (Step("drain", "pacs1"), 0)]])
+    assert soak.soak(runner, contextlib.nullcontext(), lambda: [], float("inf")) == []
+    assert did == ["count", "active", "drain@pacs1", "count"]

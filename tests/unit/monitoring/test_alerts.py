@@ -44,4 +44,4 @@ def test_each_is_of_metrics_that_exist_and_leads_somewhere(rule):
     path, _hash, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.+)$", (REPOSITORY / path).read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert not anchor or anchor in anchors
+    assert path == "docs/operations.md" and anchor in anchors

@@ -78,6 +78,19 @@ def test_traffic_is_ready_once_every_association_is_open(journal):
     assert throughout == {"echo": 2, "silent": 3, "store": 1, "get": 1, "download": 1}
 
 
+def test_what_is_open_is_noted_when_it_is_counted(journal):
+    async def wait_for_it(port):
+        async with traffic(journal, port, echo=2) as control:
+            await asyncio.wait_for(control.ready(), 10)
+            journal.closed(journal.of("store")[0])
+            await control.count()
+
+    with peers.Server(peers.verification_scp) as server:
+        asyncio.run(wait_for_it(server.port))
+    opened, closed = ({entry["number"] for entry in journal.since(0, event)} for event in ("opened", "closed"))
+    assert {*journal.since(0, "open")[0]["numbers"]} == opened - closed and len(opened) == 5
+
+
 def test_an_association_that_breaks_is_noted_and_replaced(journal):
     async def wait_for_it(port):
         async with traffic(journal, port, echo=1):

@@ -36,6 +36,9 @@ WIREGUARD = "CANARYmM1N1J1L4bXyR2DqH3nP6wV8sT0uK5jG7fE9c="
         "https://ops:CANARY@pacs.example.org/x",
         "http-check send meth HEAD uri /health?key=CANARY ver HTTP/1.1",
         "see https://pacs.example.org/wado?a=1&patientName='CANARY",
+        '198.51.100.9:1 [26/Nov/2026] web web/pacs1 0/0/1/2/3 200 1 ---- "GET /studies/1.2.CANARY/series HTTP/1.1"',
+        "web web/pacs1 200 1 ---- 1/1/0/0/0 POST /CANARY",
+        "DELETE https://pacs.example.org/dicom-web/studies/CANARY HTTP/2.0",
         KEY,
         KEY[:60],
         KEY.replace("PRIVATE", "EC PRIVATE"),
@@ -58,9 +61,42 @@ def test_a_known_password_passes_nowhere():
     assert _masking.text("stats", {"s": _masking.MASK}) == "stats"
 
 
+def test_of_a_request_all_but_its_path_stays():
+    line = 'web web/pacs1 0/0/1/2/3 200 1532 - - ---- 1/1/0/0/0 0/0 "GET %s HTTP/1.1"'
+    for path in ("/studies/1.2.3", "/wado?study=1.2.3", "/1.2.3"):
+        assert _masking.log(line % path, {}) == line % "/(masked)"
+
+
+SETTINGS = {
+    "webhook": {"url": "https://chat.example.org/CANARY-3", "header": 'X-Key: "CANARY-4', "ca_file": "/etc/ssl/ca.pem"},
+    "mail": {"server": "mail.example.org", "user": "pacs", "password": "CANARY-1"},
+    "command": ["/usr/local/sbin/tell", "CANARY-2"],
+    "study": "PatientID=CANARY-5",
+    "worklist": "PatientName=CANARY-6",
+    "every": 300,
+}
+
+
+def test_settings_are_masked_in_their_file_and_wherever_they_are_said():
+    written = json.dumps(SETTINGS, indent=4)
+    known = dict.fromkeys(_masking.settings(written), _masking.MASK)
+    found = json.loads(_masking.data(written, known))
+    assert "CANARY" not in json.dumps(found)
+    assert (found["every"], found["command"][0]) == (300, "/usr/local/sbin/tell")
+    assert (found["webhook"]["ca_file"], found["mail"]["server"]) == ("/etc/ssl/ca.pem", "mail.example.org")
+    for its in (SETTINGS["webhook"]["url"], SETTINGS["webhook"]["header"], SETTINGS["study"]):
+        assert "CANARY" not in _masking.log(f"it said {its} to me", known)
+
+
+def test_settings_that_somebody_has_broken_by_hand_are_masked_too():
+    written = json.dumps({**SETTINGS, "command": []}, indent=4)[:-2]
+    assert "CANARY" not in _masking.data(written, dict.fromkeys(_masking.settings(written), _masking.MASK))
+
+
 def test_what_helps_stays():
     lines = (
         '{"time":"2026-11-24T16:43:29.651Z","node":"pacs2","calling_ae":"CT/1?","called_ae":"INF","ended":"closed"}\n'
+        'web web/pacs1 0/0/1/2/3 200 1532 - - ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1"\n'
         "Server web/pacs2 is DOWN, reason: Layer4 timeout, check duration: 1501ms. 1 active server left.\n"
         "[1764061409] [DESTROY] tcp src=198.51.100.50 dst=198.51.100.10 sport=40314 dport=104\n"
     )

@@ -27,6 +27,7 @@ JOURNAL = f"""2026-11-26T04:00:02+0000 lb1 haproxy[1]: the newest
 2026-11-26T04:00:02+0000 lb1 haproxy[1]: 198.51.100.9:1 web web/pacs1 200 1 --NI 1/1/0/0/0 GET /wado?p=canary-query
 2026-11-26T04:00:01+0000 lb1 haproxy[1]: Cookie: PACSNODE=canary-cookie
 2026-11-26T04:00:01+0000 lb1 haproxy[1]: {PASSWORD}
+2026-11-26T04:00:01+0000 lb1 loadbalancer[1]: asked for PatientID=canary-study, told https://chat.example.org/canary-url
 2026-11-26T04:00:00+0000 lb1 haproxy[1]: {{"node":"pacs2","calling_ae":"CT1","called_ae":"INFINITT"}}
 {KEY}
 """
@@ -38,7 +39,11 @@ def host(tmp_path, monkeypatch):
     (tmp_path / "records/haproxy").mkdir(parents=True)
     record = {
         "fingerprint": "c0ffeec0ffeec0ff",
-        "files": {"/etc/haproxy/haproxy.cfg": DIGEST, "/etc/haproxy/unavailable.html": "ab" * 32},
+        "files": {
+            "/etc/haproxy/haproxy.cfg": DIGEST,
+            "/etc/haproxy/unavailable.html": "ab" * 32,
+            f"{tmp_path}/systemd/system/haproxy.service.d/state.conf": "cd" * 32,
+        },
         "secret": ["/etc/haproxy/haproxy.cfg"],
     }
     (tmp_path / "records/haproxy/deployed.json").write_text(json.dumps(record))
@@ -46,9 +51,18 @@ def host(tmp_path, monkeypatch):
     (tmp_path / "records/site.json").write_text(json.dumps({"current": {"site": {"tls": {"ca": KEY}}}}))
     (tmp_path / "haproxy.cfg").write_text(HAPROXY)
     (tmp_path / "guard.json").write_text(json.dumps({"on_event": ["/bin/tell", "canary-word"], "pipe": "/run/x"}))
+    (tmp_path / "systemd/system/haproxy.service.d").mkdir(parents=True)
+    (tmp_path / "systemd/system/haproxy.service.d/state.conf").write_text("[Service]\nEnvironment=TOKEN=canary-unit\n")
+    (tmp_path / "check.json").write_text(json.dumps({"every": 300, "study": "PatientID=canary-study"}))
+    webhook = {"url": "https://chat.example.org/canary-url", "header": "X-Key: canary-header"}
+    (tmp_path / "notify.json").write_text(json.dumps({"webhook": webhook, "command": ["/bin/tell", "canary-word"]}))
+    monkeypatch.setattr(_support_bundle, "SYSTEMD", f"{tmp_path}/systemd/")
+    monkeypatch.setattr(_support_bundle, "CHECK", str(tmp_path / "check.json"))
+    monkeypatch.setattr(_support_bundle, "NOTIFY", str(tmp_path / "notify.json"))
     monkeypatch.setattr(_file_set, "DIRECTORY", str(tmp_path / "records"))
     monkeypatch.setattr(_support_bundle, "HAPROXY", str(tmp_path / "haproxy.cfg"))
-    paths = tuple(str(tmp_path / name) for name in ("haproxy.cfg", "guard.json", "keepalived.conf"))
+    names = ("haproxy.cfg", "guard.json", "keepalived.conf", "check.json", "notify.json")
+    paths = tuple(str(tmp_path / name) for name in names)
     monkeypatch.setattr(_support_bundle, "CONFIGURATIONS", paths)
     said = json.dumps({"token": "canary-token", "text": f"a {PASSWORD} b", "description": "c0ffeec0ffeec0ff"})
     programs = dict.fromkeys(_support_bundle.COMMANDS, ["printf", "%s", said])
@@ -80,10 +94,14 @@ def test_no_secret_is_in_the_archive_and_what_helps_is(host):
     assert record["files"]["/etc/haproxy/unavailable.html"] == "ab" * 32
     assert record["fingerprint"] == json.loads(found["lb1/status.json"])["description"]
     assert json.loads(found["lb1/configuration/guard.json"])["pipe"] == "/run/x"
+    assert found["lb1/systemd/system/haproxy.service.d/state.conf"].startswith("[Service]\nEnvironment=")
+    assert json.loads(found["lb1/configuration/check.json"]) == {"every": 300, "study": "(masked)"}
+    assert json.loads(found["lb1/configuration/notify.json"])["command"] == ["/bin/tell", "(masked)"]
+    assert "lb1/logs/runs.log" in found
     assert "stats auth (masked)" in found["lb1/configuration/haproxy.cfg"]
     log = found["lb1/logs/haproxy.log"].splitlines()
     assert log[-1].endswith("the newest") and any('"calling_ae":"CT1","called_ae":"INFINITT"' in line for line in log)
-    assert any(line.endswith("GET /wado?(masked)") for line in log)
+    assert any(line.endswith("GET /(masked)") for line in log)
 
 
 def test_what_cannot_be_had_says_why_in_its_place(host):
