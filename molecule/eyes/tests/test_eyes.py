@@ -106,10 +106,10 @@ STANDBY = (
 MIRROR = (
     Fault(
         "a mirror that is cut off",
-        alerts("MirrorSilent MirrorBehind MirrorIncomplete"),
+        alerts("MirrorSilent MirrorBehind MirrorIncomplete Degraded"),
         faults.cut_mirror,
         faults.mend_mirror,
-        also=alerts("Degraded"),
+        told=frozenset({"mirror_silent"}),
     ),
 )
 NOBODY = (
