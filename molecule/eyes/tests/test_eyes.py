@@ -53,7 +53,7 @@ NODE_FAULTS = (
         alerts("ServiceWithoutNode CheckFails NodeDown Degraded"),
         faults.everywhere("systemctl stop wlmscpfs"),
         faults.everywhere("systemctl start wlmscpfs"),
-        told=frozenset({"service_without_node"}),
+        told=frozenset({"service_without_node", "vip_unanswered"}),
     ),
     Fault(
         "one of two web servers is down",
@@ -62,7 +62,13 @@ NODE_FAULTS = (
         faults.on_pacs1("systemctl start nginx"),
         told=frozenset({"node_down"}),
     ),
-    Fault("a certificate that ends soon", alerts("CertificateExpires"), faults.issue(5), faults.issue(90)),
+    Fault(
+        "a certificate that ends soon",
+        alerts("CertificateExpires"),
+        faults.issue(5),
+        faults.issue(90),
+        told=frozenset({"certificate_expires"}),
+    ),
 )
 LOSS = (
     Fault(
@@ -76,7 +82,13 @@ LOSS = (
 )
 SLOW = (
     Fault("a worklist that thinks for three seconds", alerts("CheckSlow"), faults.think(3), faults.answer_at_once),
-    Fault("a node that was taken out two days ago", alerts("NodeOutForLong"), faults.take_out, faults.bring_back),
+    Fault(
+        "a node that was taken out two days ago",
+        alerts("NodeOutForLong"),
+        faults.take_out,
+        faults.bring_back,
+        told=frozenset({"node_out"}),
+    ),
     Fault("nothing looks at the holder", alerts("NotObserved"), faults.stop_looking, faults.look),
     # The last to be made and the first to be undone: a node's maintenance waits until a change is complete.
     Fault(
@@ -106,10 +118,10 @@ STANDBY = (
 MIRROR = (
     Fault(
         "a mirror that is cut off",
-        alerts("MirrorSilent MirrorBehind MirrorIncomplete"),
+        alerts("MirrorSilent MirrorBehind MirrorIncomplete Degraded"),
         faults.cut_mirror,
         faults.mend_mirror,
-        also=alerts("Degraded"),
+        told=frozenset({"mirror_silent"}),
     ),
 )
 NOBODY = (

@@ -5,5 +5,5 @@
 """What was observed in, problems out. Pure: nothing here opens, asks or prints.
 
 `observed` documents the input, `problem` the output. `daemons`, `drift`, `vip`, `nodes`, `forwarding` and `mirror` hold
-the rules, each once; `preflight`, `verify` and `status` choose which of them apply.
+the rules, each once; `preflight`, `verify`, `status` and `apart` choose which of them apply.
 """

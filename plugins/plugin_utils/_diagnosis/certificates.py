@@ -16,6 +16,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import 
 
 # Days: a CA may take a week to answer, and a list of revoked certificates often holds for no longer than that.
 SOON_REVOKED = 7
+# Seconds: whoever renews by itself does so a month before the end, and has had a week to try again.
+LATE = 21 * DAY
 
 
 def unusable(name: str, host: Host) -> Iterator[Problem]:
@@ -62,9 +64,10 @@ def expired(site: Site, observed: Observed, now: float) -> Iterator[Problem]:
 # --- worth knowing, and no problem -----------------------------------------------------------------------------------
 
 
-def expires(site: Site, observed: Observed, now: float) -> Iterator[Problem]:
+def expires(site: Site, observed: Observed, now: float, soon: float = (SOON + 1) * DAY) -> Iterator[Problem]:
+    """``soon``: seconds; a list of revoked certificates has its own."""
     for where, what, end in moments(site, observed):
-        if now < end <= now + (SOON + 1) * DAY:
+        if now < end <= now + soon:
             yield Problem(
                 "certificate_expires",
                 where,

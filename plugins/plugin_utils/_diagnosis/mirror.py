@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.observed import (
     Answer,
@@ -40,23 +40,39 @@ def not_encryptable(name: str, site: Site, wireguard: bool) -> Iterator[Problem]
 def silent(site: Site, observed: Observed) -> Iterator[Problem]:
     """New entries do not arrive: the one that a host has put into its connection table is not in another's."""
     for here, there in _silent(observed):
-        source, target = (site["hosts"][name]["mirror"] for name in (here, there))
-        if source["tunnel"]:
-            door = f"3781 passes from {source['tunnel']['address']} to {target['tunnel']['address']}"
-            unit, what = (
-                "layer4-mirror",
-                f", and 3780 on {source['interface']} (wg show says when it last had an answer)",
-            )
-        else:
-            door = f"3780 passes from {source['address']} to {source['group'] or target['address']}"
-            unit, what = "conntrackd", f" on the way to {there}" if source["group"] else ""
-        yield Problem(
-            "mirror_silent",
-            here,
-            f"Connections are not mirrored from {here} to {there}: a test entry did not arrive within 1 s.",
-            f"Check that UDP port {door}{what}, then restart {unit} on {there} and after that on {here}:"
-            f" systemctl restart {unit}.",
+        yield _not_mirrored(site, here, there, "a test entry did not arrive within 1 s")
+
+
+def unheard(site: Site, name: str, host: Host, before: Host | None, others: Iterable[str]) -> Iterator[Problem]:
+    """The same as a host finds it by itself: nothing has come since its last look, and who mirrors greets every second.
+
+    ``others``: those that mirror.
+    """
+    its = host["layer4"]["mirror"]
+    former = before["layer4"]["mirror"] if before and "layer4" in before else {}
+    if its["running"] and its["received"] == former.get("received"):
+        for other in others:
+            yield _not_mirrored(site, other, name, f"nothing comes to {name}")
+
+
+def _not_mirrored(site: Site, here: str, there: str, why: str) -> Problem:
+    source, target = (site["hosts"][name]["mirror"] for name in (here, there))
+    if source["tunnel"]:
+        door = f"3781 passes from {source['tunnel']['address']} to {target['tunnel']['address']}"
+        unit, what = (
+            "layer4-mirror",
+            f", and 3780 on {source['interface']} (wg show says when it last had an answer)",
         )
+    else:
+        door = f"3780 passes from {source['address']} to {source['group'] or target['address']}"
+        unit, what = "conntrackd", f" on the way to {there}" if source["group"] else ""
+    return Problem(
+        "mirror_silent",
+        here,
+        f"Connections are not mirrored from {here} to {there}: {why}.",
+        f"Check that UDP port {door}{what}, then restart {unit} on {there} and after that on {here}:"
+        f" systemctl restart {unit}.",
+    )
 
 
 def _silent(observed: Observed) -> list[tuple[str, str]]:
@@ -78,13 +94,26 @@ def incomplete(site: Site, observed: Observed) -> Iterator[Problem]:
             observed[active]["layer4"]["connections"], observed[standby]["layer4"]["connections"]
         )
         if missing:
-            yield Problem(
-                "mirror_incomplete",
-                standby,
-                f"{missing} of {compared} connections that {active} forwards are missing on {standby} and would break"
-                f" if {active} failed.",
-                f"The mirror repairs itself within 30 s. If it does not, on {active}: layer4 master.",
-            )
+            yield _missing(active, standby, missing, f"{compared}")
+
+
+def lacking(name: str, host: Host, others: Mapping[str, Answer], now: float) -> Iterator[Problem]:
+    """The same as the active host finds it by itself, of a sample. ``others``: what each of the others has answered."""
+    for other, answer in others.items():
+        counted = compared(host, answer, now)
+        # As in `incomplete`: who hears nothing says so.
+        if counted and counted[1] and ["mirror_silent", name] not in [its[:2] for its in answer["problems"]]:
+            yield _missing(name, other, counted[1], f"a sample of {counted[0]}")
+
+
+def _missing(active: str, standby: str, missing: int, of: str) -> Problem:
+    return Problem(
+        "mirror_incomplete",
+        standby,
+        f"{missing} of {of} connections that {active} forwards are missing on {standby} and would break if {active}"
+        " failed.",
+        f"The mirror repairs itself within 30 s. If it does not, on {active}: layer4 master.",
+    )
 
 
 def _active(site: Site, observed: Observed) -> list[str]:
@@ -120,15 +149,20 @@ def told(host: Host) -> Connections | None:
     return sample(layer4["connections"]) if layer4 and layer4["mirror"]["wanted"] else None
 
 
+def is_fresh(answer: Answer, now: float) -> bool:
+    """Has the other one looked just before ``now``? The clocks of the two are taken for equal."""
+    return abs(now - answer.get("at", 0)) <= FRESH
+
+
 def compared(host: Host, answer: Answer, now: float) -> tuple[int, int] | None:
     """Of a sample of what a host with a VIP forwards: for how many another one was asked, and how many it lacks.
 
     None where this host has none, or where the other one has no mirror or has looked too long ago. ``now``: when this
-    host has looked; the clocks of the two are taken for equal.
+    host has looked.
     """
     is_active = any(instance["held"] for instance in host["keepalived"]["instances"])
     ours, theirs = told(host), answer.get("connections")
-    if not is_active or not ours or not theirs or abs(now - answer["at"]) > FRESH:
+    if not is_active or not ours or not theirs or not is_fresh(answer, now):
         return None
     return compare(ours, theirs)
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.obser
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.reading import running_services, why
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._phrases import listed, moment, owner, span
+
+LONG = 86400.0  # seconds for which a node is out before somebody is told: it may have been forgotten
 
 
 def entry(site: Site, service: str, node: str) -> Mapping[str, Any] | None:
@@ -154,11 +157,12 @@ def _down(service: str, node: str, seen: Mapping[str, Node]) -> Iterator[Problem
 # --- worth knowing, and no problem -----------------------------------------------------------------------------------
 
 
-def out(site: Site, now: float) -> Iterator[Problem]:
-    """Nodes that a person has taken out of service, and services that have no other."""
+def out(site: Site, now: float, until: float = math.inf) -> Iterator[Problem]:
+    """Nodes that a person has taken out of service, up to that moment, and services that have no other."""
     services: dict[tuple[str, str, str, int], dict[str, None]] = {}
     for service in site["services"]:
-        entries = {node["name"]: entry(site, service["name"], node["name"]) for node in service["nodes"]}
+        found = {node["name"]: entry(site, service["name"], node["name"]) for node in service["nodes"]}
+        entries = {node: its if its and its["since"] <= until else None for node, its in found.items()}
         for node, its in entries.items():
             if its:
                 services.setdefault((node, its["state"], its["by"], its["since"]), {})[owner(service["name"])] = None

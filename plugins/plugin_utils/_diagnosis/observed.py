@@ -193,8 +193,8 @@ class Visit(TypedDict):
 
 
 class Answer(TypedDict, total=False):
-    """What keepalived-guard.service of another load balancer answers. ``at`` (seconds since the epoch) its own
-    `loadbalancer status` found the ``problems`` (code, where, text, remedy) and ``connections``, a sample.
+    """What keepalived-guard.service of another load balancer answers. ``at`` (seconds since the epoch) it found the
+    ``problems`` (code, where, text, remedy), a sample of its ``connections``, and what `apart.told` has of a ``host``.
     """
 
     state: str
@@ -203,6 +203,7 @@ class Answer(TypedDict, total=False):
     at: float
     problems: list[list[str]]
     connections: Connections
+    host: Host
 
 
 class Host(TypedDict, total=False):
@@ -217,8 +218,8 @@ class Host(TypedDict, total=False):
     status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
     deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``deployed`` (``when`` each set of files was,
     and whether that is ``pending``), ``updates`` (by package, for how many seconds its security update has waited),
-    where it forwards ``layer4``, and where another tool writes some ``certificates``. By itself it also knows
-    ``associations``: by frontend of HAProxy and calling AE title, what was counted of it.
+    where it forwards ``layer4``, and where another tool writes some ``certificates``. By itself: ``associations`` (by
+    frontend and calling AE title, what was counted) and ``runs`` (`drift.digest`; empty during a deployment).
     """
 
     endpoints: list[Endpoint]
@@ -239,6 +240,7 @@ class Host(TypedDict, total=False):
     deployed: Sequence[Mapping[str, Any]]
     updates: Mapping[str, int]
     associations: Mapping[str, Mapping[str, Mapping[str, int]]]
+    runs: str
 
 
 # By the name of the load balancer; those that were reached, in the inventory's order.

@@ -105,6 +105,11 @@ def _of_observed(site: Site, observed: Observed, now: float) -> list[Problem]:
     return found
 
 
+def overdue(site: Site, observed: Observed, now: float) -> list[Problem]:
+    """Those of the notices that somebody should act upon by now, as monitoring/alerts.yml has it: they are told too."""
+    return [*nodes.out(site, now, now - nodes.LONG), *certificates.expires(site, observed, now, certificates.LATE)]
+
+
 def notices(site: Site, observed: Observed, now: float) -> list[Problem]:
     """What is no fault, and yet worth knowing. ``now``: seconds since the epoch."""
     found = [*nodes.out(site, now)]

@@ -15,6 +15,8 @@ import yaml
 from loadbalancer.metrics import METRICS
 from rendering import REPOSITORY
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import certificates, nodes
+
 DIRECTORY = REPOSITORY / "monitoring"
 RULES = yaml.safe_load((DIRECTORY / "alerts.yml").read_text())["groups"][0]["rules"]
 TESTS = yaml.safe_load((DIRECTORY / "alerts_test.yml").read_text())["tests"]
@@ -35,6 +37,12 @@ def test_each_is_tried_with_its_fault_and_without():
     assert [test["alertname"] for test in healthy["alert_rule_test"]] == names
     raised = [test["alertname"] for fault in faults for test in fault["alert_rule_test"] if test["exp_alerts"]]
     assert list(dict.fromkeys(raised)) == names
+
+
+def test_mail_tells_of_a_notice_when_its_alert_fires():
+    expressions = {rule["alert"]: rule["expr"] for rule in RULES}
+    assert expressions["PacsCertificateExpires"].endswith(f" < {certificates.LATE // certificates.DAY:g} * 86400")
+    assert expressions["PacsNodeOutForLong"].endswith(f" > {nodes.LONG:g}")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

@@ -70,6 +70,42 @@ def test_a_problem_that_two_looks_have_seen_is_told_once_and_its_end_too():
     ]
 
 
+def overdue(days, out=()):
+    """What is known where a certificate ends in so many days, and a node is out for so many seconds."""
+    known = wrong()
+    entries = {
+        f"pacs{number}": {"state": "maintenance", "since": NOW - seconds, "by": "ops", "cut": False}
+        for number, seconds in enumerate(out, start=1)
+    }
+    known["site"] = {**known["site"], "states": {"dicom": entries}}
+    end = NOW + days * 86400
+    known["observed"]["certificates"] = [
+        {"service": "web", "certificate": "/srv/pacs.pem", "not_after": end, "served": True, "problem": ""}
+    ]
+    return known
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "event", "where", "why"),
+    [
+        (overdue(22), overdue(20), "certificate_expires", "web", "certificate /srv/pacs.pem on lb1 of web expires in"),
+        (overdue(90, [80000]), overdue(90, [90000]), "node_out", "pacs1", "dicom on pacs1: in maintenance since"),
+    ],
+)
+def test_a_notice_with_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(early, late, event, where, why):
+    told = looks(early, early, late, late, late, early, early)[1:]
+    assert [[its[:4] for its in each] for each in told] == [
+        *([], [], [(event, where, "0", "1")], []),
+        *([], [(event, where, "1", "0")]),
+    ]
+    assert why in told[2][0][4] and early["problems"] == late["problems"] == []
+
+
+def test_a_service_of_which_one_node_was_taken_out_just_now_is_not_told_to_be_out_for_long():
+    told = looks(*[overdue(90, [90000, 60])] * 2, *[overdue(90, [90000, 90000])] * 2)
+    assert [[its[0] for its in each] for each in told[1:]] == [["node_out"], [], ["service_out", "node_out"]]
+
+
 def test_what_lasts_for_one_look_is_not_told():
     assert looks(wrong(), wrong(DOWN), wrong(), wrong(DOWN), wrong())[1:] == [[]] * 4
     there = looks(wrong(DOWN), wrong(DOWN), wrong(), wrong(DOWN), wrong(), wrong())[1:]

@@ -7,12 +7,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+from itertools import islice
 
 import pytest
 from keepalived_guard import handover
 from known import MASTER, STANDBY, seen
-from loadbalancer import here, others, report, state
+from loadbalancer import command, here, others, report, state
 from observations import NOW, VIP, connections, forwarders, node, site
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _questions
@@ -91,6 +96,54 @@ def test_for_a_program():
     }
     assert known["observed"]["lb1"]["keepalived"]["instances"][0]["state"] == "MASTER"
     assert known["deployed"] == {"lb1": {"at": NOW - 3600, "pending": False}} and list(known["others"]) == ["lb2"]
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Keep what is known, for a member of the group adm."""
+    monkeypatch.setattr(state, "FILE", str(tmp_path / "state.json"))
+    monkeypatch.setattr(state.os, "geteuid", lambda: 1000)
+    return state.keep
+
+
+@pytest.mark.parametrize(("change", "code"), [(lambda host: None, 0), (node_down, 1), (all_down, 2)])
+def test_the_exit_code_of_the_command(kept, capsys, change, code):
+    kept(seen("lb1", STANDBY, change))
+    assert command.main(["status"]) == command.main(["status", "--json"]) == code
+    assert capsys.readouterr().out.startswith(f"Seen from lb1: {['healthy', 'degraded', 'down'][code]}, ")
+
+
+def test_the_exit_code_where_nothing_is_known(kept, capsys):
+    assert command.main(["status"]) == command.UNKNOWN
+    assert "Nothing is known yet" in capsys.readouterr().out
+
+
+@pytest.fixture
+def watching(kept):
+    """`loadbalancer status --watch` in a process, after its third screen."""
+    kept(seen("lb1", STANDBY, node_down))
+    script = (
+        "import sys; from loadbalancer import command, state\n"
+        f"state.FILE, command.EVERY, command.os.geteuid = {state.FILE!r}, 0.01, lambda: 1000\n"
+        "sys.exit(command.main(['status', '--watch']))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", script], stdout=pipe, stderr=pipe, env=environment, text=True) as its:
+        begins = f"{command.CLEAR}Seen from lb1: degraded"
+        assert len([*islice((line for line in islice(its.stdout, 100) if line.startswith(begins)), 3)]) == 3
+        yield its
+
+
+def test_the_screen_is_drawn_again_until_ctrl_c(watching):
+    watching.send_signal(signal.SIGINT)
+    _rest, said = watching.communicate(timeout=30)
+    assert (watching.returncode, said) == (0, "")
+
+
+def test_the_screen_is_drawn_again_until_nobody_reads_it(watching):
+    watching.stdout.close()
+    assert (watching.wait(30), watching.stderr.read()) == (0, "")
 
 
 def test_what_is_kept_is_what_was_known(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ HAPROXY, ANSWER = 0.5, 0.9  # seconds that HAProxy has for an answer, and anothe
 TAKEOVER = 2.0  # seconds in which the other one must have taken the VIP
 # What `loadbalancer observe` (roles/monitoring) keeps, and how many characters of it fit beside the rest.
 FOUND = pathlib.Path("/run/loadbalancer/state.json")
-ROOM = 3000
+ROOM = 2700
 
 
 class Handover:
@@ -116,8 +116,8 @@ class Handover:
 
 
 def told() -> dict[str, Any]:
-    """Return which problems this host has found by itself, when, and a sample of its connections; nothing where nothing
-    looks for them.
+    """Return which problems this host has found by itself, when, a sample of its connections, and what the others
+    compare with theirs; nothing where nothing looks for them.
     """
     try:
         found = json.loads(FOUND.read_text())
@@ -126,5 +126,4 @@ def told() -> dict[str, Any]:
         return {}
     while len(json.dumps(problems)) > ROOM:
         problems.pop()
-    answer = {"at": at, "problems": problems}
-    return {**answer, "connections": found["connections"]} if found.get("connections") else answer
+    return {"at": at, "problems": problems, **{key: found[key] for key in ("connections", "host") if found.get(key)}}

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import status
+
 Memory = Mapping[str, Any]
 
 # The states of Keepalived that last; the others are on the way to one of them.
@@ -34,10 +36,10 @@ WHY = {
 class Event(NamedTuple):
     """One thing that has happened.
 
-    ``event``: `state`, where Keepalived's is another one, or the code of a problem (docs/operations.md). ``host``: who
-    tells it. ``where``: the load balancer, node, service or VIP that it concerns. ``former``, ``new``: two states; of a
-    problem, how many there were and are in that place, so that it is over at 0. ``why``: whole sentences, or empty.
-    ``at``: seconds since the epoch.
+    ``event``: `state`, where Keepalived's is another one, or the code of a problem or a notice (docs/operations.md).
+    ``host``: who tells it. ``where``: the load balancer, node, service or VIP that it concerns. ``former``, ``new``:
+    two states; of a problem, how many there were and are in that place, so that it is over at 0. ``why``: whole
+    sentences, or empty. ``at``: seconds since the epoch.
     """
 
     event: str
@@ -107,7 +109,8 @@ def _why(guard: Mapping[str, Any], new: str, reasons: Iterable[str]) -> str:
 def _problems(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Memory]:
     """What lasts for one look alone is not told, be it that a problem is there or that there is none: a reload, say."""
     now: dict[str, list[str]] = {}
-    for problem in state["problems"]:
+    overdue = status.overdue(state["site"], {state["name"]: state["observed"]}, state["at"])
+    for problem in (*state["problems"], *overdue):
         now.setdefault(f"{problem.code} {problem.where}", []).append(problem.text)
     found, events = {}, []
     before = memory.get("problems", {})

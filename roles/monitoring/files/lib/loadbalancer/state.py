@@ -14,13 +14,14 @@ import time
 from typing import Any
 
 from ansible_collections.pacs.loadbalancer.plugins.module_utils import _site_record
-from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers, drift, status
+from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis import answers, apart, drift, status
 from ansible_collections.pacs.loadbalancer.plugins.plugin_utils._diagnosis.problem import Problem
 
 from . import checked, files, here, others
 
 FILE = os.path.join(os.environ.get("RUNTIME_DIRECTORY", "/run/loadbalancer"), "state.json")
 GROUP = "adm"  # Debian has it for those who watch the system
+LAST = 90.0  # seconds: a look from before that is none to compare with
 
 
 class Unknown(Exception):
@@ -31,22 +32,37 @@ def look() -> dict[str, Any]:
     """Ask everything that can be asked from here. Raises here.NotDeployed."""
     record = _site_record.read()
     site = here.site(record)
-    name, now = here.name(site), time.time()
+    name, now, deployed = here.name(site), time.time(), drift.deployed(record["sets"].values())
     observed, told = here.observe(site), others.ask(site, name)
-    deeper = checked.last(now)
+    # While they are being deployed, they do differ.
+    observed["runs"] = "" if deployed["pending"] else drift.digest(observed)
+    deeper, before = checked.last(now), _before(now)
     unanswered = answers.problems(site, deeper["answers"]) if deeper else []
+    found = apart.found(name, site, observed, told, before.get("observed"), now)
+    lasting, since = apart.lasting(found, before.get("apart", {}), now)
     return {
         "at": now,
         "name": name,
         "site": site,
-        "deployed": drift.deployed(record["sets"].values()),
+        "deployed": deployed,
         "observed": observed,
         "others": told,
         "connections": observed["layer4"]["connections"] if "layer4" in observed else {},
+        "host": apart.told(observed),
+        "apart": since,
         "checked": deeper,
-        "problems": [*status.problems_from(name, site, observed, told, now), *unanswered],
+        "problems": [*status.problems_from(name, site, observed, told, now), *lasting, *unanswered],
         "notices": status.notices(site, {name: observed}, now),
     }
+
+
+def _before(now: float) -> dict[str, Any]:
+    """Return what was kept last; nothing where that is too long ago."""
+    try:
+        before = kept()
+    except Unknown:
+        return {}
+    return before if abs(now - before["at"]) < LAST else {}
 
 
 def keep(state: dict[str, Any]) -> None:
