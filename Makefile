@@ -61,7 +61,11 @@ test-all: test interruptions operations
 	@PACS_FUZZ=1000000 pytest --quiet tests/unit/plugins/module_utils/test_dicom_fuzz.py
 	@set -e; for mutant in $$(PYTHONPATH=molecule/shared python -m history.mutants); do $(MAKE) history MUTANT=$$mutant; done
 	@$(MAKE) history
+	@$(MAKE) history LAYER=7 MINUTES=20
+	@$(MAKE) history STEPS="third@holder third@other"
+	@$(MAKE) history HOSTS=3 STEPS="power_off@holder next_power_off@holder power_off_undone next_power_off_undone power_off@other next_power_off@holder next_power_off_undone power_off_undone"
 	@$(MAKE) soak
+	@$(MAKE) docs-site
 
 # The list of linters is .pre-commit-config.yaml.
 lint: export PRE_COMMIT_HOME := $(CURDIR)/.build/pre-commit
