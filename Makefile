@@ -4,13 +4,13 @@ export PATH := $(VENV)/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-all lint format unit scenario history soak interruptions operations eyes bench build docs role-tables docs-site matrix golden render shell down setup sanity artefact controller tower
+.PHONY: help demo test test-all lint format unit unit-ansible scenario history soak interruptions operations eyes bench build docs role-tables docs-site matrix golden render shell down setup sanity artefact controller tower
 
 help:
 	@echo "make demo                  build the lab, deploy, fail over under traffic, report what a client saw; the lab stays up"
 	@echo "make test                  what is promised, once"
 	@echo "make test-all              and what takes hours: what is like others, interruptions, operations, history and soak for an hour each, and mutants that history must catch"
-	@echo "make lint | unit           the tests that need no lab and no root"
+	@echo "make lint | unit           the tests that need no lab and no root: [UNIT=tests/unit/test_golden.py]"
 	@echo "make format                Python, as ruff wants it"
 	@echo "make scenario NAME=...     one Molecule scenario, [ALL=1] whole: $(notdir $(patsubst %/,%,$(dir $(wildcard molecule/*/molecule.yml))))"
 	@echo "make interruptions         kill a run after each task that changes something, and let the next one complete it"
@@ -80,7 +80,13 @@ format:
 
 unit:
 	@tools/setup.sh unit
-	@pytest --quiet tests/unit
+	@pytest --quiet $(or $(UNIT),tests/unit)
+
+# What of it is up to Ansible and watches no clock. Where Ansible is only asked for a configuration, test_golden.py and test_render.py say enough.
+unit-ansible:
+	@$(MAKE) unit UNIT="$(patsubst %,tests/unit/plugins/%.py,filter/test_diagnosis filter/test_site modules/test_certificate_info modules/test_configuration_files modules/test_haproxy_info \
+	modules/test_keepalived_info modules/test_node_sessions modules/test_run_lock modules/test_support_bundle plugin_utils/test_survey) \
+	$(patsubst %,tests/unit/test_%.py,check_runs documentation examples golden notify_runs render role_specs status_runs support_bundle_runs systems)"
 
 sanity:
 	@tools/setup.sh venv

@@ -1,4 +1,8 @@
 #!/usr/bin/env bash
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Try a copy of the product with a fault put into it on purpose, and succeed if it breaks its promise: mutant.sh NAME [STEPS]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,8 @@
 #!/usr/bin/env bash
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Run the whole of `ansible-test sanity` on the tree as it stands, committed or not.
 #
 # ansible-test must be run in .../ansible_collections/pacs/loadbalancer and refuses a symbolic link there, so it gets a copy. The copy lacks

@@ -1,4 +1,8 @@
 #!/usr/bin/env bash
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Install what is missing, quietly, and nothing twice: setup.sh venv | artefact | unit | lab
 #   venv      the virtual environment .venv (lint)
 #   artefact  that, and what signs

@@ -1,4 +1,8 @@
 #!/usr/bin/env bash
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Log in to a host of a lab, or run a command there: shell.sh HOST [COMMAND...]. PACS_LAB names the lab; without it, it is the demo's.
 set -euo pipefail
 cd "$(dirname "$0")/.."

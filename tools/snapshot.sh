@@ -1,4 +1,8 @@
 #!/usr/bin/env bash
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Create a git repository in a new directory, with the tree as it stands, committed or not: snapshot.sh DIRECTORY [PATHSPEC...]
 # Pathspecs of git select a part of it.
 set -euo pipefail

@@ -1,4 +1,8 @@
 #!/usr/bin/env bash
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Run a command and show one line for it, and all of its output only if it fails: step.sh TITLE COMMAND...
 # On a terminal the line counts the seconds. What the command writes to the file $STEP_SAYS is shown below the line.
 set -euo pipefail

@@ -34,8 +34,8 @@ WITH_LAB = {"tower": ["make", "tower"]} | {
 WITH_LAB["failover"] = ["make", "matrix", "ONLY=newest", "TARGETS=scenario", "NAME=failover"]
 WITHOUT_LAB = {"unit": ["make", "unit"]}
 # None of these watches a clock: they take what the others leave of the processors.
-BESIDE = {target: ["nice", "make", target] for target in ("sanity", "lint", "artefact", "controller")}
-BESIDE["matrix"] = ["nice", "make", "matrix", "ONLY=ends", "TARGETS=artefact"]
+BESIDE = {target: ["nice", "make", target] for target in ("lint", "artefact", "controller")}
+BESIDE["matrix"] = ["nice", "make", "matrix", "ONLY=ends", "TARGETS=sanity unit-ansible artefact"]
 # The longest first, so that the two ends of the run come close together; one that is not named here comes before them.
 LONGEST_FIRST = ("default", "associations", "history", "doors", "eyes", "single", "failover", "tower")
 # A lab of its own addresses, but for this one: the demo's.

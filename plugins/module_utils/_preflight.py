@@ -31,6 +31,13 @@ WRITTEN = (
     "/usr/local/lib",
     "/var/lib/pacs.loadbalancer",
 )
+# What says its version, by package: "HAProxy version 2.6.12-1", "nftables v1.0.6"; of apt it is "Version: 1:2.2.7-1".
+PROGRAMS = {
+    "haproxy": ["/usr/sbin/haproxy", "-v"],
+    "keepalived": ["/usr/sbin/keepalived", "--version"],
+    "nftables": ["/usr/sbin/nft", "--version"],
+}
+VERSION = re.compile(r"^(?:\S+ (?:version |v)|Version: (?:[0-9]+:)?)([0-9]+(?:\.[0-9]+)+)", re.MULTILINE)
 ROOM = 4 << 20  # bytes: the new files, and copies of the former ones
 # A number alone, or the beginning of a table of ours (roles/layer4).
 SETTING = re.compile(r"^(?:[0-9]+|\s*table (?:inet|ip|ip6) layer4.*)$", re.MULTILINE)
@@ -48,7 +55,7 @@ def gather(interfaces: list[str], addresses: list[str], timeout: float) -> dict:
         "settings": settings,
         "wireguard": _has_wireguard(),
         "unwritable": _unwritable(WRITTEN),
-        "haproxy_version": _haproxy_version(),
+        "versions": {package: _version(package, program) for package, program in PROGRAMS.items()},
     }
 
 
@@ -66,14 +73,18 @@ def _unwritable(paths: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _haproxy_version(program: str = "/usr/sbin/haproxy") -> str:
-    """Return the version that is installed, such as 2.6.12; empty where none is."""
-    try:
-        shown = _programs.run([program, "-v"], check=True).stdout
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return ""
-    found = re.search(r" version ([0-9]+(?:\.[0-9]+)+)", shown)
-    return found.group(1) if found else ""
+def _version(package: str, program: list[str]) -> str:
+    """Return the version that is installed, such as 2.6.12, or else the one that apt would install; empty where neither
+    is known.
+    """
+    for command in (program, ["apt-cache", "show", "--no-all-versions", package]):
+        try:
+            shown = _programs.run(command, stderr=subprocess.STDOUT).stdout
+        except FileNotFoundError:
+            continue
+        found = VERSION.search(shown)
+        return found.group(1) if found else ""
+    return ""
 
 
 def _listeners() -> list[str]:

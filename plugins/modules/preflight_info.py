@@ -73,11 +73,13 @@ unwritable:
   type: dict
   returned: success
   sample: {/etc/haproxy: full}
-haproxy_version:
-  description: The version of the installed HAProxy; empty where there is none.
-  type: str
+versions:
+  description:
+    - By package, the version that is installed, or else the one that apt would install as far as its lists say; empty
+      where neither is known.
+  type: dict
   returned: success
-  sample: 2.6.12
+  sample: {haproxy: 2.6.12, keepalived: 2.2.7, nftables: 1.0.6}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -162,7 +162,7 @@ def before(names=HOSTS):
             "settings": [],
             "wireguard": False,
             "unwritable": {},
-            "haproxy_version": "2.6.12",
+            "versions": {"haproxy": "2.6.12", "keepalived": "2.2.7", "nftables": "1.0.6"},
         }
         for name in names
     }

@@ -46,7 +46,7 @@ def run(host, directory, playbook, inventory, *options, environment=None, **vari
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     return done.returncode, done.stdout
 

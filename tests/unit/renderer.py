@@ -29,14 +29,17 @@ def hasten():
     """Let Ansible compile each template once, not for each text; and let its lookup of templates, which adds to a copy
     of the variables, copy no deeper than that: both together are three quarters of its time.
     """
-    from ansible._internal._templating._jinja_bits import (
-        _TEMPLATE_OVERRIDE_FIELD_NAMES,
-        AnsibleEnvironment,
-        _TemplateCompileContext,
-    )
     from ansible.plugins.loader import lookup_loader
 
     lookup_loader.get("ansible.builtin.template", class_only=True).run.__globals__["deepcopy"] = dict
+    try:
+        from ansible._internal._templating._jinja_bits import (
+            _TEMPLATE_OVERRIDE_FIELD_NAMES,
+            AnsibleEnvironment,
+            _TemplateCompileContext,
+        )
+    except ImportError:
+        return  # before ansible-core 2.19 templates are compiled elsewhere
     compiled, compile_template = {}, AnsibleEnvironment.compile
 
     def remembered(environment, source, *args, **options):
@@ -67,9 +70,12 @@ class Sites:
         self._renderer = rendering.Renderer(loader, self._inventory, self._variables)
 
     def texts(self, known, site):
+        from ansible.utils.unsafe_proxy import wrap_var
+
         for host in site["hosts"]:
             self._inventory.add_host(host, "loadbalancers")
-            self._variables.set_nonpersistent_facts(host, {**known, "__infinitt": site})
+            # Before ansible-core 2.19 what is not called unsafe is a template.
+            self._variables.set_nonpersistent_facts(host, wrap_var({**known, "__infinitt": site}))
         names = rendering.names(site)
         texts = {host: self._renderer.texts(self._inventory.get_host(host), names) for host in site["hosts"]}
         for host in site["hosts"]:

@@ -13,15 +13,12 @@ import os
 import subprocess
 import sys
 import threading
-from importlib.metadata import version
 from pathlib import Path
-
-import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 
 
-def render(sites, timeout=60):
+def render(sites, timeout=180):
     """Return the texts by site and host, as ``{"haproxy": text, "keepalived": text}``; ``layer4``, ``conntrackd`` and
     ``configuration`` are there where something is forwarded.
 
@@ -31,7 +28,7 @@ def render(sites, timeout=60):
     return dict(zip(sites, _ask({"sites": list(sites.values())}, timeout)))
 
 
-def render_inventory(inventory, directory, *options, timeout=60):
+def render_inventory(inventory, directory, *options, timeout=180):
     """Return the exit code of `make render`, and what it said."""
     return tuple(_ask({"render": ["--inventory", str(inventory), *options, str(directory)]}, timeout))
 
@@ -39,9 +36,6 @@ def render_inventory(inventory, directory, *options, timeout=60):
 @functools.cache
 def _renderer():
     """Start it; it ends with the tests, since its input does."""
-    # The collection needs less: tools/render does what Ansible's own programs do, differently before 2.19.
-    if [*map(int, version("ansible-core").split(".")[:2])] < [2, 19]:
-        pytest.skip("make render needs ansible-core 2.19 or later", allow_module_level=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     renderer = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("renderer.py"))],

@@ -26,11 +26,7 @@ FILES = {
         "{{ lookup('ansible.builtin.template', 'mirror.service.j2') }}",
     ),
     "configuration": ("layer4", "layer4.json", "{{ __layer4_configuration | to_nice_json }}\n"),
-    "notify": (
-        "monitoring",
-        "notify.json",
-        "{% if monitoring_notify %}{{ monitoring_notify | to_nice_json }}\n{% endif %}",
-    ),
+    "notify": ("monitoring", "notify.json", "{{ monitoring_notify | to_nice_json if monitoring_notify else '' }}"),
 }
 
 
@@ -102,10 +98,10 @@ class Renderer:
 
 
 def _trusted(expression):
-    """Ansible resolves no expression that it was not told to trust."""
-    from ansible.template import trust_as_template
+    """Ansible resolves no expression that it was not told to trust; before 2.19 it resolves any."""
+    from ansible import template
 
-    return trust_as_template(expression)
+    return template.trust_as_template(expression) if hasattr(template, "trust_as_template") else expression
 
 
 def _tasks(blocks):

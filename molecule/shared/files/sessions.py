@@ -1,3 +1,7 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Sessions with a web service, as fast as they are answered: `sessions.py ADDRESS NUMBER STOP_FILE`.
 
 At least so many, and until the file is there. Prints JSON: `answered`, the client's port of each that was, and

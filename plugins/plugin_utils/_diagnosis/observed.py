@@ -213,7 +213,8 @@ class Host(TypedDict, total=False):
     interface and address, the MAC addresses that answer), ``listeners`` (lines of ``ss -Hltnp``) and ``settings``
     (lines after their path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of
     nftables), ``wireguard`` (whether its kernel has it), ``unwritable`` (directories, and why nothing can be written
-    there) and ``haproxy_version`` (of the installed one, or empty); ``certificates``, where another tool writes some.
+    there) and ``versions`` (by package: of what is installed or would be, or empty); ``certificates``, where another
+    tool writes some.
     verify: ``endpoints`` of all nodes, ``owners``, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
     deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``deployed`` (``when`` each set of files was,
@@ -229,7 +230,7 @@ class Host(TypedDict, total=False):
     settings: list[str]
     wireguard: bool
     unwritable: Mapping[str, str]
-    haproxy_version: str
+    versions: Mapping[str, str]
     haproxy: HAProxy
     keepalived: Keepalived
     layer4: Layer4

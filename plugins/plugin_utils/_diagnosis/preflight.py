@@ -28,7 +28,7 @@ def problems(site: Site, observed: Observed, require: str, now: float = 0) -> li
     found: list[Problem] = []
     for name, host in observed.items():
         found += nodes.silent(name, site, host["endpoints"], require)
-        found += versions.unsuitable(name, host)
+        found += versions.unsuitable(name, host, bool(site["layer4_services"]))
         found += daemons.unwritable(name, host["unwritable"])
         found += daemons.port_taken(name, site["hosts"][name]["ports"], host["listeners"])
         found += vip.peer_unreachable(name, site, observed)

@@ -1,3 +1,7 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # What HAProxy's log-format cannot say of a session (docs/records.md). Its two letters: manual, 8.5, "Session state at disconnection".
 # What begins otherwise is no record: a proxy that stops says so to its own log.
 /^\{"time":/!d

@@ -1,3 +1,7 @@
+# Copyright (c) 2026 The pacs.loadbalancer authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Exit code 0 if this host's HAProxy answers on its socket within 0.8 s, 1 if not: a process that hangs has a pid too.
 
 It never asks the nodes: that all nodes are down is no reason to move the VIP.

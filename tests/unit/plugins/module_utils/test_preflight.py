@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -43,15 +44,33 @@ def test_directories_that_are_full_or_read_only(tmp_path):
     [
         ("HAProxy version 2.6.12-1+deb12u4 2025/10/14 - https://haproxy.org/", "2.6.12"),
         ("HAProxy version 3.5-dev5 2026/08/21", "3.5"),
+        ("Keepalived v2.2.7 (01/16,2022)", "2.2.7"),
+        ("nftables v1.1.7 (Commodore Bullmoose)", "1.1.7"),
         ("something else", ""),
     ],
 )
-def test_the_installed_haproxy_says_its_version(said, version, tmp_path):
-    program = tmp_path / "haproxy"
-    assert _preflight._haproxy_version(str(program)) == ""
-    program.write_text(f"#!/bin/sh\necho '{said}'\n")
-    program.chmod(0o755)
-    assert _preflight._haproxy_version(str(program)) == version
+def test_a_program_says_its_version(said, version, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = tmp_path / "program"
+    assert _preflight._version("package", [str(program)]) == ""
+    # What is not installed comes from apt, in the version that this would install.
+    script(tmp_path / "apt-cache", '[ "$*" = "show --no-all-versions package" ] && echo "Version: 1:2.3.4-1+b2"')
+    assert _preflight._version("package", [str(program)]) == "2.3.4"
+    script(program, f"echo '{said}' >&2")  # as Keepalived does
+    assert _preflight._version("package", [str(program)]) == version
+
+
+def script(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize("package", [*_preflight.PROGRAMS])
+def test_what_is_installed_here_has_a_version(package):
+    program = _preflight.PROGRAMS[package]
+    if not shutil.which(program[0]):
+        pytest.skip(f"{package} is not installed")
+    assert re.fullmatch(r"[0-9]+(\.[0-9]+)+", _preflight._version(package, program))
 
 
 def test_a_kernel_has_wireguard_loaded_built_in_or_as_a_module(tmp_path):

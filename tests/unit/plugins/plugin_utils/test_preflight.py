@@ -166,13 +166,24 @@ def test_a_file_system_that_is_full_or_read_only(observed):
 
 
 @pytest.mark.parametrize(
-    "version, refused", [("", False), ("2.4.0", False), ("3.2.26", False), ("2.2.9", True), ("3.3.1", True)]
+    "package, version, said",
+    [
+        *(("haproxy", version, "") for version in ("", "2.4.0", "3.2.26")),
+        ("haproxy", "2.2.9", "lb2 would run HAProxy 2.2.9, and what would be written is for 2.4 to 3.2."),
+        ("haproxy", "3.3", "lb2 would run HAProxy 3.3, and what would be written is for 2.4 to 3.2."),
+        *(("keepalived", version, "") for version in ("", "2.2.0", "2.3.4")),
+        ("keepalived", "2.1.5", "lb2 would run Keepalived 2.1.5, and 2.2 or later is needed."),
+        *(("nftables", version, "") for version in ("", "1.0.6", "1.1.3", "1.1.8")),
+        ("nftables", "1.1.7", "lb2 would forward with nftables 1.1.7, which cannot do that."),
+    ],
 )
-def test_an_haproxy_that_cannot_load_what_would_be_written_is_refused(version, refused, observed):
-    observed["lb2"]["haproxy_version"] = version
-    said = [(problem.code, problem.text) for problem in problems(observed)]
-    text = f"lb2 has HAProxy {version}, and what would be written is for 2.4 to 3.2."
-    assert said == [("haproxy_unsuitable", text)] * refused
+def test_a_version_that_cannot_do_its_part_is_refused(package, version, said, observed):
+    observed["lb1"]["settings"] = observed["lb2"]["settings"] = [TIMEOUT + "432000"]
+    observed["lb2"]["versions"][package] = version
+    found = [(problem.code, problem.text) for problem in problems(observed, of=FORWARDED)]
+    assert found == [("version_unsuitable", said)] * bool(said)
+    # At layer 7 nothing is forwarded.
+    assert [problem.text for problem in problems(observed)] == [said] * (bool(said) and package != "nftables")
 
 
 def test_our_tables_in_the_sites_own_rules(observed):
