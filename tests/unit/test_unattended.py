@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 
 import jinja2
 import pytest
+import yaml
+from jinja2 import nativetypes
 from rendering import REPOSITORY
 
 TEMPLATES = REPOSITORY / "roles/keepalived/templates"
@@ -53,6 +56,28 @@ def test_apt_knows_its_days(tmp_path):
         "Unattended-Upgrade::Update-Days::=Mon",
         "Unattended-Upgrade::Update-Days::=Wed",
     ]
+
+
+def upgrade_days(number):
+    """The days of each of so many load balancers, as the role computes them."""
+    names = [f"lb{one}" for one in range(1, number + 1)]
+    computed = yaml.safe_load((REPOSITORY / "roles/infinitt/vars/main/run.yml").read_text())["__infinitt_upgrade_days"]
+    template = nativetypes.NativeEnvironment().from_string(computed.strip())
+    return [template.render(groups={"loadbalancers": names}, inventory_hostname=name) for name in names]
+
+
+def test_a_pair_takes_turns():
+    assert upgrade_days(2) == [["Mon", "Wed", "Fri"], ["Tue", "Thu", "Sat"]]
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_no_two_load_balancers_upgrade_themselves_on_the_same_day(number):
+    days = upgrade_days(number)
+    assert all(days) and sorted(itertools.chain(*days)) == sorted(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat"])
+
+
+def test_of_more_than_there_are_days_each_has_one():
+    assert all(len(days) == 1 for days in upgrade_days(9))
 
 
 def test_needrestart_restarts_none_of_ours():

@@ -18,6 +18,7 @@ import pytest
 from interruptions import killed
 from pair import (
     CACHE,
+    CONFIGURATION,
     FORWARDED,
     PAIR,
     UNBROKEN,
@@ -54,6 +55,16 @@ systemctl enable --now lab-boot-id
 
 def container(name):
     return f"pacs-{os.environ['PACS_LAB']}-{name}"
+
+
+def replace(name):
+    """Put a new machine in its place, with nothing on it but the former MAC address, as a virtual one has."""
+    inspected = ["podman", "inspect", "--format", "{{json .Config.CreateCommand}}", container(name)]
+    settings = {"CONTAINERS_CONF": str(SETTINGS)} if SETTINGS.is_file() else {}
+    created = json.loads(subprocess.run(inspected, capture_output=True, check=True).stdout)
+    for command in (["podman", "rm", "--force", "--time", "0", container(name)], created):
+        subprocess.run(command, capture_output=True, check=True, env=settings | os.environ)
+    assert until(lambda: ansible("ansible", name, "--module-name", "ping")[0] == 0, 60)
 
 
 @contextmanager
@@ -129,15 +140,8 @@ def test_the_holder_is_removed_and_brought_back_and_nobody_notices(lab, vip, hol
 
 
 def test_a_dead_standby_is_replaced_by_a_new_machine_of_its_name_and_nobody_notices(lab, vip, holder):
-    """Its disk and its programs are new. Its MAC address is the former one, as is that of a new virtual machine."""
-    dead = container(other(holder))
-    inspected = ["podman", "inspect", "--format", "{{json .Config.CreateCommand}}", dead]
-    settings = {"CONTAINERS_CONF": str(SETTINGS)} if SETTINGS.is_file() else {}
-    created = json.loads(subprocess.run(inspected, capture_output=True, check=True).stdout)
     with traffic(lab, vip, **UNBROKEN) as held:
-        for command in (["podman", "rm", "--force", "--time", "0", dead], created):
-            subprocess.run(command, capture_output=True, check=True, env=settings | os.environ)
-        assert until(lambda: ansible("ansible", other(holder), "--module-name", "ping")[0] == 0, 60)
+        replace(other(holder))
         assert play("status").code != 0
         deployed = play("site")
         assert deployed.code == 0, deployed.said
@@ -146,6 +150,32 @@ def test_a_dead_standby_is_replaced_by_a_new_machine_of_its_name_and_nobody_noti
     assert held["failures"] == 0, held["outages"]
     assert the_holder(lab, vip) == other(holder)
     assert play("status").code == 0
+
+
+SSH_RESETS = "table inet lab { chain in { type filter hook input priority 0; tcp dport 22 reject with tcp reset; }; }"
+
+
+def test_a_dead_one_is_removed_once_it_is_silent_and_a_new_machine_takes_its_place(lab, vip, holder, alone):
+    dead = other(holder)
+    removal = {"infinitt_host": dead, "infinitt_dead": "true"}
+    before = lab[holder].check_output(CONFIGURATION)
+    with traffic(lab, vip, **UNBROKEN) as held:
+        refused = play("remove_loadbalancer", **removal)
+        assert refused.code != 0 and f"infinitt_dead is true, and {dead} answers;" in refused.said, refused.said
+        subprocess.run(["podman", "exec", container(dead), "nft", SSH_RESETS], check=True)
+        refused = play("remove_loadbalancer", **removal)
+        assert refused.code != 0 and f"switch {dead} off first." in refused.said, refused.said
+        assert lab[holder].check_output(CONFIGURATION) == before
+        subprocess.run(["podman", "kill", "--signal", "KILL", container(dead)], check=True)
+        removed = play("remove_loadbalancer", **removal)
+        assert removed.code == 0, removed.said
+        without = play("site", *alone)
+        assert without.code == 0 and without.changed == {holder: 0}, without.said
+        replace(dead)
+        back = play("site")
+    assert back.code == 0, back.said
+    assert held["failures"] == 0, held["outages"]
+    assert the_holder(lab, vip) == holder and play("status").code == 0
 
 
 @pytest.mark.parametrize("after", [3, 6, 9])

@@ -217,7 +217,7 @@ CYCLES = {
 ELSEWHERE = {
     "Make the key of the mirror, where there is none",
     "Move the VIP back",
-    "Keep the VIP from those that are not to get it, until the next minute",
+    "Keep the VIP from the others",
     "Let the others take it again",
 }
 

@@ -38,7 +38,8 @@ class Playbook:
     kill_after: bool = False  # whether the controller is killed after {value} changes
     unchanging: bool = False  # whether it must not change anything
     back: bool = False  # whether the inventory is then as it was before the last change
-    may_refuse: tuple[int, ...] = ()  # the layers at which it may, even where all is well
+    may_refuse: tuple[int, ...] = ()  # the layers at which it may, even where all is well; it has changed nothing then
+    may_stop: bool = False  # whether it may fail even where all is well, and what it did stands
 
     def with_extra(self, **extra: str) -> Playbook:
         return dataclasses.replace(self, extra=self.extra | extra)

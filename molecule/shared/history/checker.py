@@ -8,8 +8,8 @@ The events of one step, in the order of time `t` (seconds since the epoch), each
   cut, join the host is out of everybody's reach, and within it again
   sample    who has the VIP and who has the rules, by load balancer; a host that is away is in neither
   run       of a playbook: `code`, what it `said`, `changed` by host, the files and units that are `differing` since,
-            what is `missing` to a whole pair; whether it was `killed`, ran `alone`, `must` say well, or has nothing to
-            change (`unchanging`)
+            what is `missing` to a whole pair; whether it was `killed`, ran `alone`, `must` say well, `may_refuse`, or
+            has nothing to change (`unchanging`)
   settled   what is `missing` to a whole pair when there was time enough to become one
   status    of playbooks/status.yml: `code`, and what was `missing` before and after it
   placed    the `nodes` of each client
@@ -184,8 +184,12 @@ def playbooks(events: list[dict], context: Context) -> Iterator[Violation]:
             yield Violation("said well", f"{name} said that all is well, but {'; '.join(run['missing'])}")
         if run["code"] != 0 and run["must"]:
             yield Violation("failed", f"{name} failed: {run['said']}")
-        if run["code"] != 0 and not changed and differing and run["alone"]:
+        refused = run["code"] != 0 and (run.get("may_refuse") or not changed)
+        if refused and differing and run["alone"]:
             yield Violation("refusal", f"{name} refused and changed {differing}")
+        # What differs is the other one's work, unless this one says that it was at work too.
+        if refused and changed and not run["alone"]:
+            yield Violation("refusal", f"{name} was refused beside another run and changed {changed} things")
         if run["unchanging"] and run["code"] == 0 and (changed or differing):
             yield Violation("second run", f"{name} changed {changed} things: {differing}")
 

@@ -31,7 +31,8 @@ NODES = ("pacs1", "pacs2")
 NOTHING = Excuses()
 LOSS = Excuses(broken="proxied", newcomers=3)
 NODE = Excuses(broken="node", newcomers=15, nodes=True)
-JOIN = Excuses(nodes=True)
+JOIN = Excuses(nodes=True)  # of a node that comes or goes in order, nothing breaks
+CUT = Excuses(broken="node", nodes=True)  # nobody comes to it any more by then
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from .actions import Both, Playbook, Shell, Tasks
-from .operation import JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host
+from .operation import CUT, JOIN, LOSS, NODE, NODES, Excuses, Operation, fault, node_fault, on_host
 
 
 def rest(port: str) -> dict[str, object]:
@@ -65,7 +65,10 @@ OPERATIONS: dict[str, Operation] = {
     "layer_4": Operation((wants(infinitt_layer="4"),), lambda belief: belief.layer == 7 and belief.whole, {"layer": 4}),
     "again": Operation((Playbook(unchanging=True),), lambda belief: belief.whole, weight=3),
     "dry_run": Operation((Playbook(change=rest("8046"), options=("--check",), unchanging=True),), weight=1),
-    "two_at_once": Operation((Both(wants(**rest("8047")), wants(**rest("8048"))),), lambda belief: belief.whole),
+    # Then the pair is as the one that did its work has it.
+    "two_at_once": Operation(
+        (Both(wants(**rest("8047")), wants(**rest("8048"))), Playbook(unchanging=True)), lambda belief: belief.whole
+    ),
     "killed": Operation(
         (Playbook(change=rest("805{value}"), kill_after=True),),
         lambda belief: belief.whole,
@@ -92,7 +95,7 @@ OPERATIONS: dict[str, Operation] = {
         {"sole": True},
         NODES,
         weight=1,
-        excuses=NODE,
+        excuses=JOIN,
     ),
     "node_added": Operation(
         (wants(history_without=""),),
@@ -104,7 +107,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "drain": Operation(
         # It fails where associations have not ended within its time, and goes on draining.
-        (dataclasses.replace(MAINTENANCE.with_extra(infinitt_state="drain"), may_refuse=(4, 7)),),
+        (dataclasses.replace(MAINTENANCE.with_extra(infinitt_state="drain"), may_stop=True),),
         lambda belief: belief.whole and not belief.sole and not belief.out,
         {"out": True},
         NODES,
@@ -115,7 +118,7 @@ OPERATIONS: dict[str, Operation] = {
         lambda belief: belief.whole and not belief.sole and not belief.out,
         {"out": True},
         NODES,
-        excuses=NODE,
+        excuses=CUT,
     ),
     "active": Operation(
         (Playbook("node_maintenance", extra={"infinitt_node": "{host}", "infinitt_state": "active"}),),

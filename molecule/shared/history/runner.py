@@ -189,12 +189,13 @@ class Runner:
             case Shell(command):
                 self._lab.execute(host, self._lab.fill(command, step, host))
             case Playbook():
-                self._play([action], step, host, must and self._belief.layer not in action.may_refuse)
+                may_refuse = must and self._belief.layer in action.may_refuse
+                self._play([action], step, host, must and not (may_refuse or action.may_stop), may_refuse)
             case Both(first, second):
-                self._play([first, second], step, host, must=False)
+                self._play([first, second], step, host, must=False, may_refuse=True)
 
-    def _play(self, playbooks: list[Playbook], step: Step, host: str, must: bool) -> None:
-        """Run playbooks side by side."""
+    def _play(self, playbooks: list[Playbook], step: Step, host: str, must: bool, may_refuse: bool) -> None:
+        """Run playbooks side by side. may_refuse: if one fails, it has refused."""
         before = self._lab.look()
         running = [
             self._lab.start(playbook, f"{len(self.steps):02}-{step.name}-{number}", step, host)
@@ -218,6 +219,7 @@ class Runner:
                 playbook=playbook.name,
                 **end,
                 must=must,
+                may_refuse=may_refuse,
                 unchanging=playbook.unchanging,
                 alone=len(playbooks) == 1,
                 missing=[] if end["code"] else self._observe(wait="whole", seconds=5)["missing"],

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import signal
 from pathlib import Path
@@ -20,12 +22,14 @@ READS = {
     "debug",
     "fail",
     "group_by",
+    "import_playbook",
     "import_role",
     "import_tasks",
     "include_role",
     "include_tasks",
     "meta",
     "set_fact",
+    "set_stats",
     "setup",
 }
 READS |= {"infinitt_backend_check", "layer4_test_entry", "run_lock", "site_record"}
@@ -52,7 +56,15 @@ KEYWORDS |= {
     "ignore_unreachable",
     "any_errors_fatal",
     "notify",
+    "async",
+    "poll",
+    "environment",
+    "module_defaults",
+    "args",
 }
+
+
+ALWAYS = "not ansible_check_mode"  # a condition that holds wherever something is changed
 
 
 def killed_after(what, log, *arguments, playbook="site", **variables):
@@ -99,8 +111,36 @@ def tasks_that_change():
         f"{path.relative_to(REPOSITORY)}:{line}": task["name"].value
         for path in sorted(files_of(REPOSITORY / "playbooks/site.yml"))
         for line, task in _tasks(yaml.compose(path.read_text()))
-        if _changes(task)
+        if changes_something({key: value.value for key, value in task.items()})
     }
+
+
+def under_a_lock(playbook):
+    """Each task of a playbook that can change something, in the order in which Ansible meets it, with whether the load
+    balancers are locked by then in any case.
+    """
+    return ((task["name"], locked) for task, locked in _in_order(playbook, _read(playbook)) if changes_something(task))
+
+
+def _in_order(path, items, locked=False, within=()):
+    """Yield each of these tasks of a file, and of what they import and include; return whether a lock is then held.
+
+    A file that includes itself is read once, and one that differs by system not at all.
+    """
+    for item in items:
+        before = locked
+        blocks = [item[key] for key in ("tasks", "block", "rescue", "always") if key in item]
+        if blocks:
+            locked = yield from _in_order(path, itertools.chain(*blocks), locked, within)
+        elif "hosts" not in item:
+            yield item, locked
+            for file in (_file_of(action, named, path) for action, named in _named([item])):
+                locked = locked or file.name == "lock.yml"
+                if file not in within and "{{" not in file.name:
+                    locked = yield from _in_order(file, _read(file), locked, (*within, file))
+        if item.get("when", ALWAYS) != ALWAYS:
+            locked = before
+    return locked
 
 
 def files_of(playbook):
@@ -108,16 +148,25 @@ def files_of(playbook):
     found, left = set(), [playbook]
     while left:
         path = left.pop()
-        for action, named in _named(yaml.safe_load(path.read_text())):
-            if action.endswith("_role"):
-                role = named["name"].rpartition(".")[2]
-                file = REPOSITORY / "roles" / role / "tasks" / f"{named.get('tasks_from', 'main')}.yml"
-            else:
-                file = path.parent / (named if isinstance(named, str) else named["file"])
+        for action, named in _named(_read(path)):
+            file = _file_of(action, named, path)
             if file not in found:
                 found.add(file)
                 left.append(file)
     return found
+
+
+@functools.cache
+def _read(path):
+    return yaml.safe_load(path.read_text())
+
+
+def _file_of(action, named, path):
+    """The file that a task or a playbook in `path` imports or includes."""
+    if action.endswith("_role"):
+        role = named["name"].rpartition(".")[2]
+        return REPOSITORY / "roles" / role / "tasks" / f"{named.get('tasks_from', 'main')}.yml"
+    return path.parent / (named if isinstance(named, str) else named["file"])
 
 
 def _named(items):
@@ -125,7 +174,7 @@ def _named(items):
     for item in items:
         for key, value in item.items():
             action = key.rpartition(".")[2]
-            if action in ("import_role", "include_role", "import_tasks", "include_tasks"):
+            if action in ("import_playbook", "import_role", "include_role", "import_tasks", "include_tasks"):
                 yield action, value
             elif key in ("tasks", "block", "rescue", "always"):
                 yield from _named(value)
@@ -143,9 +192,10 @@ def _tasks(node):
             yield item.start_mark.line + 1, task
 
 
-def _changes(task):
-    (action,) = {key.rpartition(".")[2] for key in task if key not in KEYWORDS} - {"args", "environment"}
+def changes_something(task):
+    """Can it, given the task as a mapping?"""
+    (action,) = {key.rpartition(".")[2] for key in task} - KEYWORDS
     reads = action in READS or action.endswith("_info")
-    never = "changed_when" in task and task["changed_when"].value == "false"
-    checked = "check_mode" in task and task["check_mode"].value == "true"
+    never = str(task.get("changed_when")).lower() == "false"
+    checked = str(task.get("check_mode")).lower() == "true"
     return not (reads or never or checked)

@@ -16,7 +16,7 @@ from history.operation import Excuses
 
 WELL = {
     "event": "run", "playbook": "site", "code": 0, "killed": False, "changed": {"lb1": 0}, "said": "", "must": True,
-    "unchanging": False, "alone": True, "missing": [], "differing": [],
+    "may_refuse": False, "unchanging": False, "alone": True, "missing": [], "differing": [],
 }  # fmt: skip
 
 
@@ -129,7 +129,13 @@ def test_one_visit_of_one_client_may_come_to_another_node():
         ({"code": 2, "must": False}, None),
         ({"code": 2}, "failed"),
         ({"code": 2, "must": False, "differing": ["lb1:/etc/a"]}, "refusal"),
-        ({"code": 2, "must": False, "changed": {"lb1": 1}, "differing": ["lb1:/etc/a"]}, None),
+        ({"code": 2, "must": False, "changed": {"lb1": 1}, "differing": ["lb1:/etc/a"]}, None),  # it stopped half-way
+        ({"code": 2, "must": False, "may_refuse": True, "changed": {"lb1": 1}}, None),
+        (
+            {"code": 2, "must": False, "may_refuse": True, "changed": {"lb1": 1}, "differing": ["lb1:/etc/a"]},
+            "refusal",
+        ),
+        ({"may_refuse": True, "changed": {"lb1": 1}, "differing": ["lb1:/etc/a"]}, None),
         ({"unchanging": True, "changed": {"lb1": 1}}, "second run"),
         ({"unchanging": True, "differing": ["lb1:haproxy.service"]}, "second run"),
         ({"code": -9, "killed": True, "missing": ["lb2 is away"]}, None),
@@ -144,9 +150,10 @@ def test_a_playbook_may_say_well_while_a_fault_stands():
 
 
 def test_of_two_runs_one_does_its_work():
-    refused = {**WELL, "alone": False, "must": False, "code": 2, "differing": ["lb1:/etc/a"]}
+    refused = {**WELL, "alone": False, "must": False, "may_refuse": True, "code": 2, "differing": ["lb1:/etc/a"]}
     assert promises(refused, {**refused, "code": 0}) == []
     assert promises(refused, refused) == ["two at once"]
+    assert promises({**refused, "changed": {"lb1": 1}}, {**refused, "code": 0}) == ["refusal"]
 
 
 def test_what_was_undone_leaves_a_whole_pair():

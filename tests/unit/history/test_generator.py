@@ -10,6 +10,7 @@ import itertools
 
 import pytest
 from history import generator
+from history.actions import Both, Playbook
 from history.belief import Belief, Step
 from history.operations import OPERATIONS
 
@@ -101,3 +102,13 @@ def test_shorter_lists_are_possible_ones_and_the_shortest_come_first():
     assert found[0] == steps("deploy:8043 power_off@holder") or len(found[0]) == 2
     assert steps("deploy:8043 power_off_undone again") not in found
     assert steps("power_off@holder power_off_undone again") in found
+
+
+def test_nothing_that_people_do_may_break_anything_but_a_cut():
+    def is_planned(operation):
+        return all(isinstance(action, (Playbook, Both)) for action in operation.does)
+
+    planned = {name: operation.excuses for name, operation in OPERATIONS.items() if is_planned(operation)}
+    assert {"node_removed", "drain", "switchover", "upgrade"} < planned.keys()
+    assert {name for name, excuses in planned.items() if excuses.broken} == {"maintenance"}
+    assert not any(excuses.newcomers or excuses.owners or excuses.silent for excuses in planned.values())

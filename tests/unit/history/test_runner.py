@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import types
 
@@ -155,3 +156,33 @@ def test_what_a_dry_run_would_change_is_no_change(run):
 def test_a_node_that_came_back_takes_its_clients_for_a_while(run):
     _did, broken, events = run("maintenance@pacs1 active deploy:8043", "context")
     assert [event["excuses"]["nodes"] for event in events] == [True, True, True] and broken == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "step", "promises"),
+    [
+        (7, "switchover", ["refusal"]),
+        (4, "switchover", ["failed"]),
+        (7, "drain@pacs1", []),  # it goes on draining
+    ],
+)
+def test_who_may_refuse_has_changed_nothing_then(layer, step, promises):
+    class Fails(Lab):
+        looks = itertools.count()
+
+        def look(self):
+            return {"lb1:/etc/a": next(self.looks)}
+
+        def start(self, playbook, name, step=None, host=""):
+            ended = super().start(playbook, name, step, host).end(0)
+            code = 0 if playbook.name == "status" else 2
+            return types.SimpleNamespace(site={}, end=lambda _seconds: {**ended, "code": code})
+
+    with Runner(Fails(), OPERATIONS, Belief(layer), io.StringIO()) as runner:
+        assert [violation.promise for violation in runner.step(Step.parse(step))] == promises
+
+
+def test_after_two_runs_at_once_nothing_is_left_to_change(run):
+    _did, broken, events = run("two_at_once", "run")
+    assert [(event["alone"], event["unchanging"]) for event in events] == [(False, False), (False, False), (True, True)]
+    assert [violation.promise for violation in broken] == ["second run"]
