@@ -26,10 +26,6 @@ def play(tmp_path):
         yield run
 
 
-def artefacts(said):
-    return json.loads(re.search(r"RUN: (\{.*\})$", said, re.MULTILINE)[1])
-
-
 def test_a_program_reads_what_loadbalancer_status_says_and_the_next_job_is_told(play):
     hosts = {"lb1": played.HERE, "lb2": played.LOST}
     code, said = play("status", hosts=hosts, infinitt_format="json")
@@ -46,7 +42,7 @@ def test_a_program_reads_what_loadbalancer_status_says_and_the_next_job_is_told(
     assert {"host_unreachable", "haproxy_down", "keepalived_down"} <= {*codes}
     # As before: it fails, and in words.
     assert "[haproxy_down]" in said.partition("Fail where they are not healthy")[2]
-    told = artefacts(said)
+    told = played.artefacts(said)
     assert told == {
         "loadbalancer_status": {
             **{key: told["loadbalancer_status"][key] for key in ("at", "notices")},
