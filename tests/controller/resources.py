@@ -49,7 +49,9 @@ FIELDS = {
     },
     "job_templates": {
         **{**SURVEYED, "job_type": "run", "inventory": ..., "project": ..., "playbook": ""},
-        **{"execution_environment": None, "become_enabled": False, "job_slice_count": 1, "limit": ""},
+        **{"execution_environment": None, "limit": ""},
+        # AWX has False, False and 1 for these, and so a line that is missing would not be seen.
+        **dict.fromkeys(("allow_simultaneous", "become_enabled", "job_slice_count")),
     },
     "workflow_job_templates": {**SURVEYED, "limit": "", "inventory": None},
     "workflow_job_template_nodes": {
@@ -94,10 +96,10 @@ def check_rrule(text):
 JOB = {"name": "Stub", "status": "running", "artifacts": {}, "playbook": "ping.yml", "summary_fields": {}}
 
 
-def render(message, **job):
+def render(message, job):
     """Render a notification as AWX does, which takes no name that is not there."""
     env = sandbox.ImmutableSandboxedEnvironment(undefined=StrictUndefined)
-    return env.from_string(message).render(job={**JOB, **job}, url="https://controller.example.org/#/jobs/1")
+    return env.from_string(message).render(job=job, url="https://controller.example.org/#/jobs/1")
 
 
 def check_messages(messages):
@@ -108,6 +110,6 @@ def check_messages(messages):
             if name not in ("message", "body") or name == "message" and "\n" in text:
                 raise Refused({"messages": [f"'{name}' invalid."]})
             try:
-                render(text)
+                render(text, JOB)
             except TemplateError as error:
                 raise Refused({"messages": [str(error)]}) from error

@@ -74,6 +74,11 @@ class Controller:
         (item,) = [item for item in self.held[resource].values() if item["name"] == name]
         return item
 
+    def linked(self, item, association):
+        """Return the names of what an item is associated with."""
+        resource = association if association in self.held else "notification_templates"
+        return {self.held[resource][number]["name"] for number in item["associations"][association]}
+
     def survey(self, item):
         return self.surveys.get(item["id"], {})
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import controlled
@@ -51,10 +52,16 @@ def test_a_rulebook_is_one(rulebook):
 def test_a_rulebook_starts_jobs_that_there_are_for_alerts_that_there_are(rulebook, set_up):
     controller = set_up[0].controller
     alerts = yaml.safe_load((controlled.CLONE / "monitoring/alerts.yml").read_text())["groups"]
-    names = [rule["alert"] for group in alerts for rule in group["rules"]]
+    # What labels each has is what promtool finds it to have.
+    tried = yaml.safe_load((controlled.CLONE / "monitoring/alerts_test.yml").read_text())["tests"]
+    labels = {rule["alert"]: [] for group in alerts for rule in group["rules"]}
+    for case in (case for test in tried for case in test["alert_rule_test"]):
+        labels[case["alertname"]] += [{"alertname", *alert["exp_labels"]} for alert in case["exp_alerts"]]
     kinds = {"run_job_template": "job_templates", "run_workflow_template": "workflow_job_templates"}
     for rule in (rule for ruleset in yaml.safe_load(rulebook.read_text()) for rule in ruleset["rules"]):
-        assert any(f'"{name}"' in rule["condition"] for name in names), rule["name"]
+        (alert,) = re.findall(r'labels\.alertname == "(\w+)"', rule["condition"])
+        used = {*re.findall(r"alert\.labels\.(\w+)", json.dumps(rule))}
+        assert labels[alert] and used <= set.intersection(*labels[alert]), rule["name"]
         ((kind, job),) = rule["action"].items()
         template = controller.of(kinds[kind], job["name"])
         asked = {question["variable"]: question for question in controller.survey(template).get("spec", [])}

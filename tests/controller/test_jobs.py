@@ -60,12 +60,12 @@ Dumper.add_representer(Unsafe, lambda dumper, text: dumper.represent_scalar("!un
 @pytest.fixture
 def start(set_up, tmp_path):
     """start(name, answers, artefacts) runs a job; it returns the exit code, and each message that a task has shown."""
-    controller = set_up[0].controller
+    server = set_up[0]
 
     def run(name, answers, artefacts=None):
-        template = controller.of("job_templates", name)
+        template = server.controller.of("job_templates", name)
         own = json.loads(template["extra_vars"] or "{}")
-        asked = variables(controller.survey(template), own, {**answers, **(artefacts or {})})
+        asked = variables(server.controller.survey(template), own, {**answers, **(artefacts or {})})
         for directory in ("env", "inventory", "project"):
             (tmp_path / directory).mkdir(exist_ok=True)
         (tmp_path / "inventory/hosts.json").write_text(json.dumps(INVENTORY))
@@ -73,12 +73,15 @@ def start(set_up, tmp_path):
             key: Unsafe(value) if isinstance(value, str) and key not in own else value for key, value in asked.items()
         }
         (tmp_path / "env/extravars").write_text(yaml.dump(marked, Dumper=Dumper))
+        its = {"PATH": f"{controlled.VENV}:{controlled.PATH}"}
+        if "This controller" in server.controller.linked(template, "credentials"):
+            its |= {**server.environment, "ANSIBLE_ACTION_PLUGINS": str(controlled.HERE / "action")}
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "ansible_runner", "run", str(tmp_path), "--ident", "job"),
                 *("--project-dir", str(controlled.CLONE), "--playbook", template["playbook"]),
             ],
-            env=controlled.ansible_environment(PATH=f"{controlled.VENV}:{controlled.PATH}"),
+            env=controlled.ansible_environment(**its),
             text=True,
             capture_output=True,
             check=False,
@@ -105,8 +108,7 @@ def test_a_job_takes_the_defaults_of_its_survey_and_says_that_nobody_can_be_reac
     assert "\\u001b" not in said  # no colours: whoever reads it may have none
 
 
-# A rollback first asks to which site it would go back, and here nobody answers.
-@pytest.mark.parametrize("name", [name for name in JOBS if name != "Go back"])
+@pytest.mark.parametrize("name", JOBS)
 def test_a_job_says_of_each_bad_answer_what_is_wrong_and_does_nothing_with_it(name, start, set_up, tmp_path):
     mark = tmp_path / "mark"
     bad = f'$(touch {mark}) {{{{ lookup("ansible.builtin.pipe", "touch {mark}") }}}}'
@@ -117,8 +119,18 @@ def test_a_job_says_of_each_bad_answer_what_is_wrong_and_does_nothing_with_it(na
         pytest.skip("nothing is asked that could be answered badly: the controller itself refuses what is no choice")
     code, said = start(name, {**needed(controller, name), **dict.fromkeys(texts, bad)})
     assert code == 2, said
-    assert [text for text in texts if f"{text} is '$(touch" not in said] == [], said
+    # A rollback first asks to which site it would go back, and here nobody answers.
+    told = [f"{text} is '$(touch" for text in texts] if name != "Go back" else ["check the SSH connection"]
+    assert [words for words in told if words not in said] == [], said
     assert not mark.exists()
+
+
+def test_the_job_that_sets_up_the_controller_makes_what_is_missing_there(start, set_up):
+    controller = set_up[0].controller
+    controller.delete("schedules", controller.of("schedules", "Status, every 5 minutes"))
+    code, said = start("Set up this controller", {})
+    assert code == 0, said
+    assert controller.of("schedules", "Status, every 5 minutes")
 
 
 def test_the_controller_itself_refuses_what_is_no_choice_and_what_is_out_of_range(set_up):

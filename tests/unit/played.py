@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -40,6 +41,7 @@ def run(host, directory, playbook, inventory, *options, environment=None, **vari
             **os.environ,
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
             "ANSIBLE_LOCAL_TEMP": str(directory),
+            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
             **(environment or {}),
         },
         cwd=REPOSITORY,
@@ -51,12 +53,24 @@ def run(host, directory, playbook, inventory, *options, environment=None, **vari
     return done.returncode, done.stdout
 
 
+def artefacts(said):
+    """Return what the next job is told, of what was said as JSON."""
+    return json.loads(re.search(r"RUN: (\{.*\})$", said, re.MULTILINE)[1])
+
+
 @contextlib.contextmanager
-def player(directory):
-    """Yield play(playbook, *options, hosts, **variables), which returns the exit code and what was said, as JSON."""
+def player(directory, *addresses):
+    """Yield play(playbook, *options, hosts, **variables), which returns the exit code and what was said, as JSON.
+
+    ``addresses``: what the host has besides its own.
+    """
     switch = namespaces.Switch()
     host = namespaces.Host(switch, "198.51.100.11")
-    as_json = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+    # That of its own network namespace, where Ansible's facts look for interfaces.
+    host("mount", "--types", "sysfs", "none", "/sys")
+    for address in addresses:
+        host("ip", "address", "add", f"{address}/24", "dev", "eth0")
+    as_json = {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 
     def play(playbook, *options, hosts, **variables):
         inventory = {"loadbalancers": {"hosts": hosts, "vars": VARIABLES}}

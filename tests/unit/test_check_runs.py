@@ -9,6 +9,7 @@ asks, through the real HAProxy.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,7 @@ def test_where_all_is_well_each_phase_is_timed_and_the_test_object_is_found(chec
         infinitt_check_store="dicom",
     )
     assert code == 0, said
+    assert re.search(r"RUN:\s+loadbalancer_check:\s+problems: \[\]", said), said
     found = rows(said)
     assert {found["query", whom] for whom in ("VIP", "pacs1", "pacs2")} == {("1", "yes")}
     assert {found["mwl", whom] for whom in ("VIP", "pacs1", "pacs2")} == {("10+", "yes")}
@@ -112,6 +114,7 @@ def test_who_is_to_blame_is_said_and_a_dry_run_stores_nothing(check):
     assert "query (C-FIND) does not answer through the VIP 198.51.100.10 port 105, asked from lb1: timed out" in said
     assert "the fault is pacs1. [vip_unanswered]" in said
     assert "calling-AE-title-not-recognized. [modality_refuses]" in said
+    assert "[vip_unanswered]" in said.partition("RUN: loadbalancer_check: problems:")[2]
     assert "Would store a test object through dicom" in said and "C-STORE" not in said and "changed=0" in said
 
 

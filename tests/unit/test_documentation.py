@@ -64,7 +64,7 @@ Loader.add_constructor("!unsafe", yaml.SafeLoader.construct_yaml_str)
 def test_tower_s_page_has_the_job_templates_and_workflows_of_controller():
     page = (REPOSITORY / "docs/tower.md").read_text()
     templates = yaml.load((REPOSITORY / "playbooks/tower/templates.yml").read_text(), Loader)["controller_templates"]
-    rows = re.findall(r"^\| ([^|]+) \| `(playbooks/\w+\.yml)` \| ([^|]+) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]+) \| `(playbooks/\w+\.yml)` \|.*\| ([^|]+) \|$", page, re.MULTILINE)
     assert rows == [(template["name"], template["playbook"], template["description"]) for template in templates]
     workflows = yaml.safe_load((REPOSITORY / "playbooks/tower/workflows.yml").read_text())["controller_workflows"]
     for workflow in workflows:
@@ -73,12 +73,59 @@ def test_tower_s_page_has_the_job_templates_and_workflows_of_controller():
         assert [job for job in jobs if job in row] == jobs, row
 
 
-def test_tower_s_page_has_each_variable_that_a_job_tells_the_next_one():
-    told = set()
-    for path in REPOSITORY.glob("roles/infinitt/tasks/*.yml"):
-        told |= set(re.findall(r"\bset_stats:\n +data:\n +(loadbalancer_\w+):", path.read_text()))
+def reached(path, seen=()):
+    """A playbook, or a file of tasks, and all that it may import."""
+    if path in seen:
+        return seen
+    seen, text = [*seen, path], path.read_text()
+    playbooks = [REPOSITORY / "playbooks" / name for name in re.findall(r"import_playbook: (\S+)", text)]
+    tasks = re.findall(r"(?:import|include)_tasks: (\w+)\.yml|pacs\.loadbalancer\.infinitt\n +tasks_from: (\w+)", text)
+    for other in [*playbooks, *(REPOSITORY / f"roles/infinitt/tasks/{''.join(name)}.yml" for name in tasks)]:
+        seen = reached(other, seen)
+    return seen
+
+
+def told_by(playbook):
+    """The keys of what it tells the next job, by variable."""
+    found = {}
+    for text in (path.read_text() for path in reached(playbook)):
+        for variable, value in re.findall(r"set_stats:\n +data:\n +(\w+):((?: .*)?(?:\n {8,}\w+: .*)*)", text):
+            found.setdefault(variable, set()).update(re.findall(r"(\w+): \"", value))
+    return found
+
+
+@pytest.fixture(scope="module")
+def told():
+    """What each playbook tells, by its name."""
+    return {path.name: told_by(path) for path in REPOSITORY.glob("playbooks/*.yml") if path.name != "controller.yml"}
+
+
+def test_tower_s_page_has_what_each_playbook_tells_the_next_job(told):
     page = (REPOSITORY / "docs/tower.md").read_text()
-    assert told == set(re.findall(r"^\| [^|]+ \| `(loadbalancer_\w+)` \|", page, re.MULTILINE)) != set()
+    rows = re.findall(r"^\| ([^|]+) \| `(loadbalancer_\w+)` \| ([^|]+) \|$", page, re.MULTILINE)
+    assert {(name, variable) for name, its in told.items() for variable in its} == {
+        (name, variable) for playbooks, variable, _has in rows for name in re.findall(r"`(\w+\.yml)`", playbooks)
+    }
+    assert all(told.values())
+    for _playbooks, variable, has in rows:
+        keys = set().union(*(its.get(variable, set()) for its in told.values()))
+        # Those of the status come from a filter, and test_status_runs.py has them.
+        assert not keys or keys == set(re.findall(r"`(\w+)`", has)), variable
+
+
+def test_what_a_job_of_a_workflow_takes_from_the_ones_before_it_is_told_by_one_of_them(told):
+    templates = yaml.load((REPOSITORY / "playbooks/tower/templates.yml").read_text(), Loader)["controller_templates"]
+    by_name = {template["name"]: template for template in templates}
+    taken = []
+    for workflow in yaml.safe_load((REPOSITORY / "playbooks/tower/workflows.yml").read_text())["controller_workflows"]:
+        before = {}
+        for node in workflow["simplified_workflow_nodes"]:
+            template = by_name.get(node.get("unified_job_template"), {})
+            for variable, key in re.findall(r"(loadbalancer_\w+)\.(\w+)", str(template.get("extra_vars"))):
+                taken.append(variable)
+                assert key in before.get(variable, ()), f"{workflow['name']}: {variable}.{key}"
+            before |= told.get(template.get("playbook", "").removeprefix("playbooks/"), {})
+    assert taken
 
 
 def test_the_readme_names_each_playbook():

@@ -26,10 +26,6 @@ def play(tmp_path):
         yield run
 
 
-def artefacts(said):
-    return json.loads(re.search(r"RUN: (\{.*\})$", said, re.MULTILINE)[1])
-
-
 def test_a_program_reads_what_loadbalancer_status_says_and_the_next_job_is_told(play):
     hosts = {"lb1": played.HERE, "lb2": played.LOST}
     code, said = play("status", hosts=hosts, infinitt_format="json")
@@ -47,7 +43,7 @@ def test_a_program_reads_what_loadbalancer_status_says_and_the_next_job_is_told(
     # It fails in words, of which the first is the health.
     failure = said.partition("Fail where they are not healthy")[2]
     assert re.search(r'"msg": \[\s*"down: somebody is not served\."', failure) and "[haproxy_down]" in failure, failure
-    told = artefacts(said)
+    told = played.artefacts(said)
     assert told == {
         "loadbalancer_status": {
             **{key: told["loadbalancer_status"][key] for key in ("at", "notices")},

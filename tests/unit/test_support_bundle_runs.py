@@ -39,6 +39,7 @@ def test_one_archive_has_all_that_can_be_had_and_names_who_is_missing(play, tmp_
     code, said = play()
     assert code == 0, said
     (path,) = (tmp_path / "reports").iterdir()
+    assert played.artefacts(said) == {"loadbalancer_support": {"archive": str(path)}}
     assert path.name.startswith("support-198.51.100.10-20") and str(path) in said
     assert path.stat().st_mode & 0o777 == 0o600
     top = path.name.removesuffix(".tar.gz")
