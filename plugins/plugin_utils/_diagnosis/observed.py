@@ -213,8 +213,7 @@ class Host(TypedDict, total=False):
     interface and address, the MAC addresses that answer), ``listeners`` (lines of ``ss -Hltnp``) and ``settings``
     (lines after their path: the kernel's ``nf_conntrack_tcp_timeout_established``, and our tables in the files of
     nftables), ``wireguard`` (whether its kernel has it), ``unwritable`` (directories, and why nothing can be written
-    there) and ``versions`` (by package: of what is installed or would be, or empty); ``certificates``, where another
-    tool writes some.
+    there) and ``versions`` (by package, of now or to be, or empty); ``certificates``, where another tool writes some.
     verify: ``endpoints`` of all nodes, ``owners``, ``haproxy``, ``keepalived``, and where it forwards ``layer4``.
     status: ``haproxy``, ``keepalived``, ``visits`` (of former VIPs), ``files``, ``fingerprints`` (of what was last
     deployed, by ``haproxy`` and ``keepalived``; empty where nothing was), ``deployed`` (``when`` each set of files was,
