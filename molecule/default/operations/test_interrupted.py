@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 from interruptions import killed, task
-from pair import ASSOCIATION, CONFIGURATION, PAIR, UNBROKEN, other, owners, play, the_holder, traffic, until
+from pair import ASSOCIATION, CONFIGURATION, PAIR, UNBROKEN, holds, other, owners, play, the_holder, traffic, until
 
 
 @pytest.mark.parametrize("after", [2, 4, 7, 10])
@@ -57,4 +57,5 @@ def test_the_fault_of_a_drill_is_undone_when_the_controller_is_gone(lab, vip, ho
     asked = {"infinitt_faults": "haproxy_hung", "infinitt_probe_host": "modality", "infinitt_confirm": vip}
     happens = task("drill_fault.yml", "Let it happen")
     killed("failover_drill", happens, tmp_path / "log", **asked, infinitt_report_dir=str(tmp_path))
+    assert until(lambda: holds(lab[other(holder)], vip), 15), "nothing has happened"
     assert until(lambda: play("status").code == 0, 120)
