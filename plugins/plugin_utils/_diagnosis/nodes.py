@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -157,7 +156,7 @@ def _down(service: str, node: str, seen: Mapping[str, Node]) -> Iterator[Problem
 # --- worth knowing, and no problem -----------------------------------------------------------------------------------
 
 
-def out(site: Site, now: float, until: float = math.inf) -> Iterator[Problem]:
+def out(site: Site, now: float, until: float = float("inf")) -> Iterator[Problem]:
     """Nodes that a person has taken out of service, up to that moment, and services that have no other."""
     services: dict[tuple[str, str, str, int], dict[str, None]] = {}
     for service in site["services"]:
