@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PLUGIN_UTILS = Path(__file__).parents[4] / "plugins/plugin_utils"
-PURE = {"__future__", "calendar", "collections.abc", "itertools", "re", "textwrap", "time", "typing"}
+PURE = {"__future__", "calendar", "collections.abc", "hashlib", "itertools", "json", "re", "textwrap", "time", "typing"}
 PURE |= {"ansible_collections.pacs.loadbalancer.plugins.module_utils._x509"}
 BELOW = {"_diagnosis": {"_diagnosis", "_phrases"}, "_screens": {"_diagnosis", "_phrases", "_screens"}}
 
