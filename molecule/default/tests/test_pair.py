@@ -329,6 +329,9 @@ def test_a_second_vip_with_the_same_port_costs_nothing(lab, vip, holder, second,
     with traffic(lab, vip) as seen:
         deployed = aloud("site", **change)
     assert deployed.code == 0, deployed.said[-4000:]
+    assert deployed.said.index("HAProxy would be reloaded.") < deployed.said.index("PLAY [Deploy"), (
+        "it was not said first"
+    )
     assert seen["failures"] == 0, seen["outages"]
     assert the_holder(lab, vip) == holder, "the VIP moved"
     assert the_holder(lab, second) == holder
