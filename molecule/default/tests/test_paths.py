@@ -46,7 +46,8 @@ def test_the_holder_that_reaches_no_node_hands_the_vip_to_the_one_that_does(lab,
     with owners(lab, vip) as had, cut(lab, holder):
         assert until(lambda: holds(lab[successor], vip), 25)
         page = lab["modality"].run(f"curl -s -o /dev/null -w '%{{http_code}}' --max-time 5 http://{vip}/")
-    assert had["both"] == 0 and had["nobody"] < 2, had
+    # The one that leaves tells the other first, and takes the address away after that.
+    assert had["both"] < 0.1 and had["nobody"] < 2, had
     assert page.stdout == "200"
     assert the_holder(lab, vip) == successor
     said = lab[holder].check_output("journalctl --unit keepalived-guard --output cat --since -1min")
