@@ -2,14 +2,18 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever was asked for, stored or looked at through the load balancers: nothing of it stays on them."""
+"""Whoever was asked for, stored or looked at through the load balancers: nothing of it stays on them, nor in what
+playbooks say and collect.
+"""
 
 from __future__ import annotations
 
 import re
+import tarfile
 
+import pytest
 import session_records
-from pair import AE, PAIR, header, until
+from pair import AE, PAIR, header, play, until
 
 OBJECT = "/srv/dicom/CT_small.dcm"
 # On the web, as it might name a patient.
@@ -45,7 +49,12 @@ def known(host):
     }
 
 
-def test_nothing_on_the_load_balancers_names_a_patient(lab, vip):
+@pytest.fixture(scope="module")
+def words(lab, vip):
+    """What names a patient or an object, and went through the load balancers, in whose records its sessions are.
+
+    No command on a load balancer may have one of them: sudo would write it to the journal.
+    """
     modality = lab["modality"]
     patient, (study, image) = identity(modality)
     client, since = session_records.client_address(), lab["lb1"].check_output("date +%s")
@@ -59,15 +68,47 @@ def test_nothing_on_the_load_balancers_names_a_patient(lab, vip):
     )
     assert header(answer, "X-Node") in ("pacs1", "pacs2"), answer
 
-    # All of it came through the load balancers, and is in their records.
     def services():
         records = session_records.in_the_journals(lab, since, client)
         return {record["service"] for its in records.values() for record in its}
 
     assert until(lambda: services() >= {"dicom", "mwl", "web"}, 10), services()
+    return [patient, patient.partition("^")[0], "Lab^", study, image, PATH, QUERY, COOKIE]
 
-    # None of these words is in a command on a load balancer: sudo would write it to the journal.
-    words = [patient, patient.partition("^")[0], "Lab^", study, image, PATH, QUERY, COOKIE]
+
+def test_a_check_finds_a_study_a_worklist_and_its_own_object_and_names_nobody(lab, words):
+    for node in ("pacs1", "pacs2"):
+        address = lab[node].check_output("hostname -I").split()[0]
+        lab["modality"].check_output(f"storescu -aet MODALITY -aec {AE} {address} 105 {OBJECT}")
+    study = words[3]
+    told = play(
+        "check",
+        "-vvv",
+        infinitt_check_study=f"StudyInstanceUID={study}",
+        infinitt_check_worklist="PatientName=Lab^Anna",
+        infinitt_check_store="query",
+    )
+    assert told.code == 0, told.said[-4000:]
+    assert "stored through query and found through query" in told.said, told.said[-4000:]
+    assert set(told.changed.values()) <= {0, 1}
+    # Ansible shows the command line of -vvv and no more of what was asked.
+    assert [word for word in words if word in told.said.partition("PLAY [")[2]] == []
+
+
+def test_nothing_on_the_load_balancers_names_a_patient(lab, words):
     everything = {(name, where): its for name in PAIR for where, its in known(lab[name]).items()}
-    found = [(word, *place) for word in words for place, its in everything.items() if word in its]
-    assert found == []
+    assert [(word, *place) for word in words for place, its in everything.items() if word in its] == []
+
+
+def test_a_support_bundle_has_what_a_pair_knows_and_names_nobody(words, tmp_path):
+    done = play("support_bundle", infinitt_report_dir=str(tmp_path))
+    assert done.code == 0, done.said
+    (archive,) = tmp_path.glob("support-*.tar.gz")
+    with tarfile.open(archive) as bundle:
+        parts = {its.name.partition("/")[2]: bundle.extractfile(its).read().decode() for its in bundle if its.isfile()}
+    for name in PAIR:
+        its = {path.removeprefix(f"{name}/"): text for path, text in parts.items() if path.startswith(f"{name}/")}
+        assert "frontend web" in its["configuration/haproxy.cfg"] and '"problems"' in its["status.json"], sorted(its)
+        assert "playbooks/site.yml" in its["logs/runs.log"] and "Keepalived" in its["logs/keepalived.log"], sorted(its)
+        assert "[Service]" in its["systemd/system/haproxy.service.d/hardening.conf"], sorted(its)
+    assert [(word, path) for word in words for path, text in parts.items() if word in text] == []
