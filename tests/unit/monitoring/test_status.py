@@ -123,7 +123,9 @@ def watching(kept):
     """`loadbalancer status --watch` in a process, after its third screen."""
     kept(seen("lb1", STANDBY, node_down))
     script = (
-        "import sys; from loadbalancer import command, state\n"
+        "import signal, sys; from loadbalancer import command, state\n"
+        # A shell starts what runs in the background deaf to it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"state.FILE, command.EVERY, command.os.geteuid = {state.FILE!r}, 0.01, lambda: 1000\n"
         "sys.exit(command.main(['status', '--watch']))\n"
     )
