@@ -56,10 +56,6 @@ def lasting(
     problems: Iterable[Problem], since: Mapping[str, float], now: float
 ) -> tuple[list[Problem], dict[str, float]]:
     """Return those that have been found for long enough, and since when each was, for the next time (``since``)."""
-    moments = {problem: min(since.get(_key(problem), now), now) for problem in problems}
+    moments = {problem: min(since.get(problem.key, now), now) for problem in problems}
     lasts = [problem for problem, moment in moments.items() if now - moment >= LASTS]
-    return lasts, {_key(problem): moment for problem, moment in moments.items()}
-
-
-def _key(problem: Problem) -> str:
-    return f"{problem.code} {problem.where}"
+    return lasts, {problem.key: moment for problem, moment in moments.items()}

@@ -20,3 +20,8 @@ class Problem(NamedTuple):
     where: str
     text: str
     remedy: str
+
+    @property
+    def key(self) -> str:
+        """What stays the same of it from look to look, whatever its text counts."""
+        return f"{self.code} {self.where}"

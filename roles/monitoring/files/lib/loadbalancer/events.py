@@ -111,7 +111,7 @@ def _problems(state: Mapping[str, Any], memory: Memory) -> tuple[list[Event], Me
     now: dict[str, list[str]] = {}
     overdue = status.overdue(state["site"], {state["name"]: state["observed"]}, state["at"])
     for problem in (*state["problems"], *overdue):
-        now.setdefault(f"{problem.code} {problem.where}", []).append(problem.text)
+        now.setdefault(problem.key, []).append(problem.text)
     found, events = {}, []
     before = memory.get("problems", {})
     for key in dict.fromkeys([*now, *before]):
