@@ -89,3 +89,4 @@ def test_a_node_comes_back_without_a_failed_request(lab, vip):
     assert done.code == 0, done.said
     assert seen["failures"] == dicom["failures"] == 0, (seen["outages"], dicom["outages"])
     assert disabled(lab) == {"lb1": [], "lb2": []}
+    assert play("site").changed == {"lb1": 0, "lb2": 0}

@@ -80,7 +80,7 @@ def test_a_check_finds_a_study_a_worklist_and_its_own_object_and_names_nobody(la
     for node in ("pacs1", "pacs2"):
         address = lab[node].check_output("hostname -I").split()[0]
         lab["modality"].check_output(f"storescu -aet MODALITY -aec {AE} {address} 105 {OBJECT}")
-    study = words[3]
+    _patient, (study, _image) = identity(lab["modality"])
     told = play(
         "check",
         "-vvv",

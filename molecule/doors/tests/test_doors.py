@@ -197,7 +197,7 @@ def test_a_node_with_another_certificate_is_down_and_preflight_says_why(lab, vip
         assert "has a certificate for ris.example.org, not for nodes.example.org" in told.said, told.said
     finally:
         has("node")
-    assert until(up, 15)
+    assert until(up, 15) and until(lambda: play("status").code == 0, 30)
 
 
 # --- who may connect --------------------------------------------------------------------------------------------------
@@ -329,3 +329,4 @@ def test_a_crowd_of_hostile_clients_takes_nothing_from_the_others(lab, vip, hold
         # What it keeps for the next crowd is little, and it has let go of the connections.
         assert until(lambda: used(lab[holder], program)[1] < files + 20, 60), (files, used(lab[holder], program))
         assert used(lab[holder], program)[0] < memory + 50_000, (memory, used(lab[holder], program))
+    assert play("status").code == 0
