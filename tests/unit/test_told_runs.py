@@ -24,6 +24,7 @@ MISSING = namespaces.missing(played.PROGRAMS)
 
 @pytest.fixture
 def play(tmp_path):
+    # In words: the programs that this machine or this user lacks for a network namespace.
     if MISSING:
         pytest.skip(MISSING)
     with played.player(tmp_path, "198.51.100.12") as run:

@@ -68,6 +68,7 @@ def script(path, text):
 @pytest.mark.parametrize("package", [*_preflight.PROGRAMS])
 def test_what_is_installed_here_has_a_version(package):
     program = _preflight.PROGRAMS[package]
+    # `make unit` sees to it that all are there; pytest alone goes on without.
     if not shutil.which(program[0]):
         pytest.skip(f"{package} is not installed")
     assert re.fullmatch(r"[0-9]+(\.[0-9]+)+", _preflight._version(package, program))
